@@ -1,0 +1,8 @@
+//! What every stage may use, and what knows nothing of DICOM associations or networks.
+
+pub mod disk;
+pub mod grid;
+pub mod ident;
+pub mod log;
+pub mod trace;
+pub mod unit;
