@@ -1,4 +1,14 @@
 //! From the difference to an answer. Pure: numbers in, [`Finding`] out.
+//!
+//! The order of work: [`difference`], [`lungs`], [`involvement`], [`keyslices`], [`calibrate`],
+//! [`decide`]. What counts as raised, and how sure a class must be, stands in the model's card.
+
+pub mod calibrate;
+pub mod decide;
+pub mod difference;
+pub mod involvement;
+pub mod keyslices;
+pub mod lungs;
 
 use crate::base::ident::Class;
 use serde::{Deserialize, Serialize};
