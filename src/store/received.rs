@@ -52,7 +52,9 @@ impl Store {
         let (sop, study, sha) = (sop_uid.to_owned(), study_uid.to_owned(), sha256.to_owned());
         self.run(move |c| {
             let elsewhere: Option<i64> = c
-                .prepare_cached("SELECT 1 FROM instances WHERE sop_uid=?1 AND study_uid<>?2 LIMIT 1")?
+                .prepare_cached(
+                    "SELECT 1 FROM instances WHERE sop_uid=?1 AND study_uid<>?2 LIMIT 1",
+                )?
                 .query_row([&sop, &study], |row| row.get(0))
                 .optional()?;
             if elsewhere.is_some() {
@@ -62,7 +64,11 @@ impl Store {
                 .prepare_cached("SELECT id FROM instances WHERE sop_uid=?1 AND sha256=?2")?
                 .query_row([&sop, &sha], |row| row.get(0))
                 .optional()?;
-            Ok(if same.is_some() { Known::Duplicate } else { Known::New })
+            Ok(if same.is_some() {
+                Known::Duplicate
+            } else {
+                Known::New
+            })
         })
     }
 
@@ -81,12 +87,22 @@ impl Store {
                  patient_name = iif(patient_name = '', excluded.patient_name, patient_name), \
                  patient_id = iif(patient_id = '', excluded.patient_id, patient_id)",
             )?
-            .execute(params![new.study_uid, new.at_ms, new.patient_name, new.patient_id])?;
+            .execute(params![
+                new.study_uid,
+                new.at_ms,
+                new.patient_name,
+                new.patient_id
+            ])?;
             t.prepare_cached(
                 "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             )?
-            .execute(params![new.series_uid, new.study_uid, new.modality, new.at_ms])?;
+            .execute(params![
+                new.series_uid,
+                new.study_uid,
+                new.modality,
+                new.at_ms
+            ])?;
             let inserted = t
                 .prepare_cached(
                     "INSERT INTO instances (sop_uid, series_uid, study_uid, sop_class, syntax, \
@@ -143,7 +159,11 @@ impl Store {
                  WHERE study_uid=?1 GROUP BY sop_uid ORDER BY sop_uid",
             )?
             .query_map([&study], |row| {
-                Ok(StoredInstance { sop_uid: row.get(0)?, path: row.get(1)?, sha256: row.get(2)? })
+                Ok(StoredInstance {
+                    sop_uid: row.get(0)?,
+                    path: row.get(1)?,
+                    sha256: row.get(2)?,
+                })
             })?
             .collect()
         })
@@ -155,7 +175,9 @@ impl Store {
     /// [`StoreError`].
     pub fn instance_paths(&self) -> Result<Vec<String>, StoreError> {
         self.run(|c| {
-            c.prepare("SELECT path FROM instances")?.query_map([], |row| row.get(0))?.collect()
+            c.prepare("SELECT path FROM instances")?
+                .query_map([], |row| row.get(0))?
+                .collect()
         })
     }
 

@@ -28,7 +28,9 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     #[error("the database is damaged: {0}")]
     Damaged(String),
-    #[error("the database was written by a newer scanside (layout {found}, this one knows {known})")]
+    #[error(
+        "the database was written by a newer scanside (layout {found}, this one knows {known})"
+    )]
     Newer { found: i64, known: i64 },
     #[error("the database's writer has stopped")]
     Stopped,
@@ -90,7 +92,11 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
          PRAGMA journal_size_limit=16777216;",
     )?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged(verdict))
+    }
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -99,7 +105,10 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for (version, script) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
+    for (version, script) in (1..)
+        .zip(MIGRATIONS)
+        .skip(usize::try_from(found).unwrap_or(0))
+    {
         let step = connection.transaction()?;
         step.execute_batch(script)?;
         step.execute_batch(&format!(
@@ -138,10 +147,19 @@ mod tests {
     fn a_newer_database_is_refused_and_a_broken_one_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scanside.db");
-        Connection::open(&path).unwrap().execute_batch("PRAGMA user_version=99;").unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 99, .. })));
-        std::fs::write(&path, b"this is no database at all, but long enough to be read as one")
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("PRAGMA user_version=99;")
             .unwrap();
+        assert!(matches!(
+            Store::open(&path),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        std::fs::write(
+            &path,
+            b"this is no database at all, but long enough to be read as one",
+        )
+        .unwrap();
         assert!(Store::open(&path).is_err());
     }
 
@@ -150,7 +168,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("a.db")).unwrap();
         store
-            .run(|c| c.execute("INSERT INTO self_tests (at, good, words) VALUES (1, 1, 'x')", []))
+            .run(|c| {
+                c.execute(
+                    "INSERT INTO self_tests (at, good, words) VALUES (1, 1, 'x')",
+                    [],
+                )
+            })
             .unwrap();
         let copy = folder.path().join("b.db");
         store.copy_to(&copy).unwrap();
