@@ -222,6 +222,15 @@ impl Header {
         self.image_type.iter().any(|t| t.eq_ignore_ascii_case(word))
     }
 
+    /// Whether rescaled values are HU as far as the header says. US (unspecified) and nothing go
+    /// on; the image itself must then look like HU. Some writers spell the unit out, one of them
+    /// wrongly ("Houndsfield Unit").
+    #[must_use]
+    pub fn speaks_hu(&self) -> bool {
+        let text = self.rescale_type.to_ascii_uppercase();
+        matches!(text.as_str(), "" | "HU" | "US") || text.starts_with("HOUN")
+    }
+
     /// CT by its class, or by its modality where the class was stripped.
     #[must_use]
     pub fn is_ct(&self) -> bool {

@@ -48,6 +48,22 @@ pub struct StoredPixels {
     pub words: Vec<u16>,
 }
 
+impl StoredPixels {
+    /// The value in the `bits_stored` bits that end at `high_bit`, with its sign; what stands
+    /// in the other bits is ignored.
+    #[must_use]
+    pub fn value(&self, word: u16) -> i32 {
+        let bits = u32::from(self.bits_stored.clamp(1, 16));
+        let shift = (u32::from(self.high_bit) + 1).saturating_sub(bits).min(15);
+        let value = (i32::from(word) >> shift) & ((1 << bits) - 1);
+        if self.signed && value >> (bits - 1) == 1 {
+            value - (1 << bits)
+        } else {
+            value
+        }
+    }
+}
+
 /// Why an image has no pixels for us.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -225,4 +241,123 @@ fn extend_sign(words: &mut [u16], layout: Layout) {
 fn guarded<T>(decoder: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(decoder))
         .unwrap_or_else(|_| Err(DecodeError::Damaged("the decoder gave up".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dicom_core::value::PixelFragmentSequence;
+    use dicom_core::{DataElement, VR};
+
+    fn image(more: &[(Tag, u16)], pixels: PrimitiveValue) -> InMemDicomObject {
+        let mut object = InMemDicomObject::new_empty();
+        let plain = [
+            (tags::ROWS, 2),
+            (tags::COLUMNS, 3),
+            (tags::BITS_ALLOCATED, 16),
+            (tags::BITS_STORED, 12),
+            (tags::HIGH_BIT, 11),
+            (tags::PIXEL_REPRESENTATION, 0),
+        ];
+        for &(tag, value) in plain.iter().chain(more) {
+            object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+        }
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+        object
+    }
+
+    fn words(words: &[u16]) -> PrimitiveValue {
+        PrimitiveValue::U16(words.iter().copied().collect())
+    }
+
+    fn plain(object: &InMemDicomObject) -> Result<StoredPixels, DecodeError> {
+        decode_data_set(object, uids::EXPLICIT_VR_LITTLE_ENDIAN)
+    }
+
+    #[test]
+    fn words_and_bytes_are_the_same_pixels() {
+        let from_words = plain(&image(&[], words(&[1, 2, 3, 4, 5, 600]))).unwrap();
+        assert_eq!(from_words.words, [1, 2, 3, 4, 5, 600]);
+        let bytes: Vec<u8> = from_words
+            .words
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        let bytes = PrimitiveValue::U8(bytes.into_iter().collect());
+        assert_eq!(plain(&image(&[], bytes)).unwrap(), from_words);
+    }
+
+    #[test]
+    fn an_image_that_is_not_what_it_promises_is_refused_in_words() {
+        let six = || words(&[0; 6]);
+        let refused = |more: &[(Tag, u16)]| plain(&image(more, six())).unwrap_err();
+        let short = plain(&image(&[], words(&[0; 5]))).unwrap_err();
+        assert_eq!(
+            short.to_string(),
+            "the pixel data are too short: 10 of 12 bytes"
+        );
+        assert_eq!(
+            refused(&[(tags::SAMPLES_PER_PIXEL, 3)]),
+            DecodeError::Samples(3)
+        );
+        assert_eq!(
+            refused(&[(tags::NUMBER_OF_FRAMES, 2)]),
+            DecodeError::Frames(2)
+        );
+        assert_eq!(refused(&[(tags::ROWS, 0)]), DecodeError::Size(0, 3));
+        assert_eq!(
+            refused(&[(tags::COLUMNS, 65535)]),
+            DecodeError::Size(2, 65535)
+        );
+        let eight = refused(&[(tags::BITS_ALLOCATED, 8), (tags::BITS_STORED, 8)]);
+        assert!(eight.to_string().contains("8 bits"), "{eight}");
+        let crooked = refused(&[(tags::HIGH_BIT, 3)]);
+        assert!(matches!(crooked, DecodeError::Bits { .. }));
+        let syntax = decode_data_set(&image(&[], six()), uids::JPEGLS_LOSSLESS).unwrap_err();
+        assert_eq!(
+            syntax,
+            DecodeError::Syntax(uids::JPEGLS_LOSSLESS.to_owned())
+        );
+        let mut none = image(&[], six());
+        none.remove_element(tags::PIXEL_DATA);
+        assert_eq!(plain(&none), Err(DecodeError::NoPixels));
+    }
+
+    #[test]
+    fn garbage_in_any_compressed_syntax_is_damage_and_no_panic() {
+        let starts: [&[u8]; 3] = [
+            b"\xFF\xD8\xFF\xC3\x00\x0B\x10\x00\x02\x00\x03\x01\x00\x11\x00\xFF\xDA\x00\x08\x01\x00\x00\x09\x00\x00",
+            b"\xFF\x4F\xFF\x51\x00\x29\x00\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00\x00\x00\x00",
+            &[2, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0],
+        ];
+        for syntax in &DECODABLE[2..7] {
+            for start in starts {
+                for length in [0, 1, start.len(), 100] {
+                    let mut bytes = start.to_vec();
+                    bytes.resize(length, 0xA5);
+                    let mut object = image(&[], words(&[]));
+                    object.put(DataElement::new(
+                        tags::PIXEL_DATA,
+                        VR::OB,
+                        PixelFragmentSequence::new_fragments(vec![bytes]),
+                    ));
+                    assert!(decode_data_set(&object, syntax).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_sign_of_fewer_than_sixteen_bits_is_extended() {
+        let layout = Layout {
+            rows: 1,
+            columns: 3,
+            bits_stored: 12,
+            high_bit: 11,
+            signed: true,
+        };
+        let mut words = [0x0FFF, 0x07FF, 0x0800];
+        extend_sign(&mut words, layout);
+        assert_eq!(words.map(|w| w as i16), [-1, 2047, -2048]);
+    }
 }

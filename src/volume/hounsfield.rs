@@ -40,7 +40,7 @@ impl HuTable {
         header: &Header,
     ) -> Result<Self, HounsfieldError> {
         let rescale = header.rescale.ok_or(HounsfieldError::NoRescale)?;
-        if !speaks_hu(&header.rescale_type) {
+        if !header.speaks_hu() {
             return Err(HounsfieldError::NotHu(header.rescale_type.clone()));
         }
         let table = match profile {
@@ -64,34 +64,12 @@ impl HuTable {
     }
 }
 
-/// HU, US (unspecified) and nothing go on; the image itself must then look like HU. Some writers
-/// spell the unit out, one of them wrongly ("Houndsfield Unit").
-#[must_use]
-pub fn speaks_hu(rescale_type: &str) -> bool {
-    let text = rescale_type.to_ascii_uppercase();
-    matches!(text.as_str(), "" | "HU" | "US") || text.starts_with("HOUN")
-}
-
 fn all_patterns(hu: impl Fn(u16) -> f32) -> Vec<f32> {
     (0..=u16::MAX).map(hu).collect()
 }
 
-/// The value in the `bits_stored` bits that end at `high_bit`; all other bits are ignored.
-fn stored_value(word: u16, pixels: &StoredPixels) -> i32 {
-    let bits = u32::from(pixels.bits_stored.clamp(1, 16));
-    let shift = (u32::from(pixels.high_bit) + 1)
-        .saturating_sub(bits)
-        .min(15);
-    let value = (i32::from(word) >> shift) & ((1 << bits) - 1);
-    if pixels.signed && value >> (bits - 1) == 1 {
-        value - (1 << bits)
-    } else {
-        value
-    }
-}
-
 fn paper(word: u16, pixels: &StoredPixels, rescale: Rescale, padding: Option<Padding>) -> f32 {
-    let value = stored_value(word, pixels);
+    let value = pixels.value(word);
     if padding.is_some_and(|p| is_padding(word, value, pixels.signed, p)) {
         return PADDING_HU;
     }
@@ -238,6 +216,9 @@ mod tests {
         h.rescale = None;
         let refused = HuTable::new(Profile::Paper, &p, &h).err();
         assert_eq!(refused, Some(HounsfieldError::NoRescale));
-        assert!(speaks_hu("US") && speaks_hu("") && speaks_hu("Houndsfield Unit"));
+        for unit in ["US", "", "Houndsfield Unit"] {
+            h.rescale_type = unit.to_owned();
+            assert!(h.speaks_hu());
+        }
     }
 }

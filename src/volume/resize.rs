@@ -46,17 +46,15 @@ pub fn to_cube(difference: ArrayView3<'_, f32>) -> Array3<f32> {
         .axis_iter(Axis(0))
         .map(|plane| plane.to_slice().unwrap_or_default())
         .collect();
-    cube.axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(j, mut plane)| {
-            let out = plane.as_slice_mut().unwrap_or_default();
-            for (k, weight) in z.taps(j) {
-                if let Some(line) = source.get(k) {
-                    add_scaled(out, line, weight);
-                }
+    let planes: Vec<_> = cube.axis_iter_mut(Axis(0)).enumerate().collect();
+    planes.into_par_iter().for_each(|(j, mut plane)| {
+        let out = plane.as_slice_mut().unwrap_or_default();
+        for (k, weight) in z.taps(j) {
+            if let Some(line) = source.get(k) {
+                add_scaled(out, line, weight);
             }
-        });
+        }
+    });
     cube
 }
 
