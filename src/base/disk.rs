@@ -1,1 +1,290 @@
-//! base/disk
+//! The only place that creates, flushes and renames files whose loss would be a broken promise.
+//!
+//! A promise ("stored", "reported") may be given for a [`Durable`] only, and a `Durable` comes
+//! only from [`Moved::settle`], [`confirm`] and [`write_whole`], which flush the file and its folders in
+//! the order that survives a power cut. [`Disk`] is a seam: [`RealDisk`] works, [`FaultyDisk`]
+//! fills up, fails or loses power at a chosen step. Reading a file that is already there needs no
+//! seam, except where a test must see what the double holds.
+//!
+//! Sticks are a different matter: on FAT a rename is no commit (see `export`).
+
+mod faulty;
+
+pub use faulty::{FaultyDisk, Trouble};
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that can be read from any place in it.
+pub trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// A file that is being written.
+pub trait DiskFile: Write + Send {
+    /// Brings content and length to the medium.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    pub name: OsString,
+    pub folder: bool,
+    pub bytes: u64,
+}
+
+/// Room on the file system that holds a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are taken.
+    pub used: u64,
+    /// Bytes that this process may still take.
+    pub free: u64,
+}
+
+/// What the box asks of its disk.
+pub trait Disk: Send + Sync {
+    /// Creates a new file; one that exists already is an error.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek>>;
+    /// Brings a file that is already there to the medium.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+    /// Brings the names in a folder to the medium.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Creates a folder; one that exists already is fine. Tells whether it is new.
+    fn make_folder(&self, path: &Path) -> io::Result<bool>;
+    /// Removes an empty folder.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+    fn exists(&self, path: &Path) -> bool;
+    /// The names in a folder, sorted.
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    fn space(&self, path: &Path) -> io::Result<Space>;
+}
+
+/// Proof that a file and its name have reached the medium. Only this module can make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable(());
+
+/// Proof that a file's content has reached the medium.
+#[derive(Debug)]
+pub struct Flushed(());
+
+/// A file that has its final name, which has not reached the medium yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Moved {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+/// First step: the content reaches the medium. This is the long one.
+pub fn flush(mut file: Box<dyn DiskFile>) -> io::Result<Flushed> {
+    file.sync()?;
+    Ok(Flushed(()))
+}
+
+/// Second step: the file gets its final name. A name that survives has its content.
+pub fn rename(disk: &dyn Disk, _: Flushed, from: &Path, to: &Path) -> io::Result<Moved> {
+    disk.rename(from, to)?;
+    Ok(Moved {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
+}
+
+impl Moved {
+    /// Third step: the new folder reaches the medium, then the old one.
+    pub fn settle(self, disk: &dyn Disk) -> io::Result<Durable> {
+        sync_parents(disk, &[&self.to, &self.from])
+    }
+}
+
+/// All three steps at once.
+pub fn settle(
+    disk: &dyn Disk,
+    file: Box<dyn DiskFile>,
+    from: &Path,
+    to: &Path,
+) -> io::Result<Durable> {
+    rename(disk, flush(file)?, from, to)?.settle(disk)
+}
+
+/// Makes sure that a file which is already there would survive a power cut.
+pub fn confirm(disk: &dyn Disk, path: &Path) -> io::Result<Durable> {
+    disk.sync_file(path)?;
+    sync_parents(disk, &[path])
+}
+
+/// Replaces a small file as a whole: a reader sees the old content or the new one.
+pub fn write_whole(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<Durable> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = Path::new(&name);
+    if disk.exists(part) {
+        disk.remove(part)?;
+    }
+    let mut file = disk.create(part)?;
+    let written = file.write_all(content);
+    if let Err(trouble) = written {
+        drop(file);
+        let _ = disk.remove(part);
+        return Err(trouble);
+    }
+    settle(disk, file, part, path)
+}
+
+/// Creates a folder and brings its name to the medium.
+pub fn settle_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.make_folder(path)?;
+    sync_parents(disk, &[path]).map(|_| ())
+}
+
+fn sync_parents(disk: &dyn Disk, paths: &[&Path]) -> io::Result<Durable> {
+    let mut done: Option<&Path> = None;
+    for path in paths {
+        let parent = path.parent().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a file needs a folder to be in",
+            )
+        })?;
+        if done != Some(parent) {
+            disk.sync_folder(parent)?;
+            done = Some(parent);
+        }
+    }
+    Ok(Durable(()))
+}
+
+/// Whether an error means that there is no room, which a person can cure.
+#[must_use]
+pub fn is_full(trouble: &io::Error) -> bool {
+    matches!(
+        trouble.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// The disk of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl DiskFile for fs::File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(fs::File::create_new(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(Box::new(fs::File::open(path)?))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn make_folder(&self, path: &Path) -> io::Result<bool> {
+        match fs::create_dir(path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let about = entry.metadata()?;
+            entries.push(Entry {
+                name: entry.file_name(),
+                folder: about.is_dir(),
+                bytes: about.len(),
+            });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let about = rustix::fs::statvfs(path)?;
+        Ok(Space {
+            used: about
+                .f_blocks
+                .saturating_sub(about.f_bfree)
+                .saturating_mul(about.f_frsize),
+            free: about.f_bavail.saturating_mul(about.f_frsize),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_real_disk_settles_a_file_and_lists_it() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a");
+        settle_folder(&RealDisk, &folder).unwrap();
+        assert!(!RealDisk.make_folder(&folder).unwrap());
+        let (from, to) = (root.path().join("x.part"), folder.join("x"));
+        let mut file = RealDisk.create(&from).unwrap();
+        file.write_all(b"abc").unwrap();
+        settle(&RealDisk, file, &from, &to).unwrap();
+        let listed = RealDisk.list(&folder).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].bytes, listed[0].folder), (3, false));
+        assert!(!RealDisk.exists(&from));
+        assert!(RealDisk.create(&to).is_err(), "an existing file is kept");
+        assert!(RealDisk.space(root.path()).unwrap().free > 0);
+    }
+
+    #[test]
+    fn a_whole_file_is_replaced_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("status.json");
+        write_whole(&RealDisk, &path, b"one").unwrap();
+        write_whole(&RealDisk, &path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(RealDisk.list(root.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_no_half_written_file() {
+        let disk = FaultyDisk::new().with_capacity(4);
+        disk.make_folder(Path::new("/s")).unwrap();
+        let refused = write_whole(&disk, Path::new("/s/status"), b"12345").unwrap_err();
+        assert!(is_full(&refused));
+        assert!(disk.list(Path::new("/s")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! From a part to a place that survives a power cut.
+//!
+//! A UID that comes again with the same data set keeps its first file. With another data set both
+//! stay: the later one gets the next revision, and the caller decides which counts. Whether the UID
+//! is known in another study, only the database can say.
+
+use super::{Spool, place, study_folder};
+use crate::base::disk::{self, Durable};
+use crate::reception::dimse::Failure;
+use crate::reception::header::Meta;
+use crate::reception::{Arrival, DataDigest, Part, Refusal};
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+/// Versions of one instance that are kept. A console that re-sends with changes does so once or
+/// twice; without an end a faulty one could fill the disk with a single UID.
+pub(super) const MOST_REVISIONS: u32 = 16;
+
+/// Study folders that are remembered as durable, so that not every slice flushes the root.
+const MOST_KNOWN: usize = 1024;
+
+/// An instance that is in the spool for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub arrival: Arrival,
+    /// The file, as seen from the spool's folder.
+    pub path: PathBuf,
+    /// 1 for the first data set under this UID, 2 for the next one that differs.
+    pub revision: u32,
+    /// What makes a success.
+    pub durable: Durable,
+}
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    New(Receipt),
+    /// The same data set is there already; the receipt is of the first file.
+    Duplicate(Receipt),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    #[error("the spool cannot be written: {0}")]
+    Disk(#[from] io::Error),
+    #[error("this instance has come in too many versions")]
+    TooManyRevisions,
+}
+
+impl From<PutError> for Refusal {
+    fn from(trouble: PutError) -> Self {
+        match trouble {
+            PutError::Disk(trouble) => Refusal::of_disk(&trouble),
+            PutError::TooManyRevisions => {
+                Refusal::new(Failure::OutOfResources, trouble.to_string())
+            }
+        }
+    }
+}
+
+impl Spool {
+    /// Gives a part its place and brings it to the medium.
+    pub fn put(&self, mut part: Part, arrival: Arrival) -> Result<Put, PutError> {
+        part.flush()?;
+        let mut known = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = study_folder(&arrival.identity.study);
+        if !known.contains(&folder) {
+            disk::settle_folder(&*self.disk, &self.root.join(&folder))?;
+            if known.len() >= MOST_KNOWN {
+                known.clear();
+            }
+            known.insert(folder);
+        }
+        for revision in 1..=MOST_REVISIONS {
+            let path = place(&arrival.identity.study, &arrival.identity.sop, revision);
+            let place = self.locate(&path);
+            let receipt = |durable| Receipt {
+                arrival: arrival.clone(),
+                path: path.clone(),
+                revision,
+                durable,
+            };
+            if !self.disk.exists(&place) {
+                let moved = part.rename(&place)?;
+                drop(known);
+                let settled = moved.settle(&*self.disk);
+                if settled.is_err() {
+                    // It will not be acknowledged, so it must not stay.
+                    let _ = self.disk.remove(&place);
+                }
+                return Ok(Put::New(receipt(settled?)));
+            }
+            if self.digest(&place)? == Some(arrival.sha256) {
+                drop(known);
+                let durable = disk::confirm(&*self.disk, &place)?;
+                return Ok(Put::Duplicate(receipt(durable)));
+            }
+        }
+        Err(PutError::TooManyRevisions)
+    }
+
+    /// Digest of the data set in a file of ours; `None` for a file that has lost its header.
+    pub(super) fn digest(&self, place: &Path) -> io::Result<Option<DataDigest>> {
+        let mut file = self.disk.open(place)?;
+        if Meta::read(&mut file).is_err() {
+            return Ok(None);
+        }
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(Some(hash.finalize().into())),
+                Ok(read) => hash.update(&piece[..read]),
+                Err(trouble) if trouble.kind() == io::ErrorKind::Interrupted => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+}
