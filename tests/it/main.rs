@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
+mod house;
 mod peers;
 mod pixels;
 mod preprocess;
