@@ -4,3 +4,4 @@ mod house;
 mod peers;
 mod pixels;
 mod preprocess;
+mod report;

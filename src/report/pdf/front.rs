@@ -1,0 +1,588 @@
+//! The first page: who, which word, how sure, where.
+
+use super::super::{Analysed, DEMONSTRATION, KeyImage, Outcome, Patient, Report, png, words};
+use super::pen::{BOTTOM, LEFT, Pen, Picture, RIGHT, Role, Setting, WIDTH};
+use super::{GREY, INK, PANEL, RULE, TRACK, VIOLET, WHITE, paragraph, room, section, strong, text};
+use crate::base::ident::Class;
+use crate::finding::Decision;
+use std::sync::Arc;
+
+pub fn draw(pen: &mut Pen, report: &Report) {
+    title(pen, report);
+    facts(pen, report);
+    match &report.outcome {
+        Outcome::Analysed(analysed) => {
+            result(pen, report, analysed);
+            involvement(pen, analysed);
+            key_images(pen, analysed);
+        }
+        Outcome::NotAnalysed { reason, action, .. } => {
+            not_analysed(pen, report, reason, action);
+        }
+    }
+}
+
+fn title(pen: &mut Pen, report: &Report) {
+    let y = pen.y;
+    pen.outline.push(("Report".to_owned(), 0, y));
+    let heading = "Chest CT report";
+    pen.within(Role::Heading(1, heading.to_owned()), |pen| {
+        pen.text(LEFT, y + 13.0, 260.0, heading, strong(17.0, INK));
+    });
+    let place = [&report.site, &report.device]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" \u{b7} ");
+    let made = words::moment(&report.made);
+    pen.within(Role::Paragraph, |pen| {
+        let number = report.number.to_string();
+        pen.text_right(RIGHT, y + 13.0, 160.0, &number, strong(17.0, INK));
+        pen.text(LEFT, y + 26.0, 330.0, &place, text(8.0, GREY));
+        let made = format!("Analysed {made}");
+        pen.text_right(RIGHT, y + 26.0, 170.0, &made, text(8.0, GREY));
+    });
+    pen.y = y + 36.0;
+}
+
+/// A label and its value, one under the other in a column.
+struct Fact {
+    label: &'static str,
+    value: String,
+    /// Lines at most.
+    most: usize,
+}
+
+fn fact(label: &'static str, value: impl Into<String>, most: usize) -> Fact {
+    Fact {
+        label,
+        value: value.into(),
+        most,
+    }
+}
+
+fn facts(pen: &mut Pen, report: &Report) {
+    const GAP: f32 = 16.0;
+    let study = &report.study;
+    let mm = |value: Option<f64>| value.map_or("?".to_owned(), |v| format!("{v:.1} mm"));
+    let pixel = study
+        .pixel_mm
+        .map_or("?".to_owned(), |v| format!("{v:.2} mm"));
+
+    let patient = patient_facts(pen, &report.patient);
+    let when = join(&[&words::date(&study.date), &study.time]);
+    let slices = if study.slices_used > 0 {
+        format!(
+            "{} received, {} used",
+            study.slices_received, study.slices_used
+        )
+    } else {
+        format!("{} received, none used", study.slices_received)
+    };
+    let examination = vec![
+        fact("Study", or_unknown(&when), 1),
+        fact("Description", or_unknown(&study.description), 2),
+        fact("Series chosen", or_unknown(&study.series_choice), 3),
+    ];
+    let mut scanner = vec![
+        fact("Scanner", or_unknown(&study.scanner), 2),
+        fact("Kernel", or_unknown(&study.kernel), 1),
+        fact("Slices", slices, 1),
+    ];
+    if study.thickness_mm.is_some() || study.spacing_mm.is_some() {
+        let thickness = mm(study.thickness_mm);
+        let value = format!("{thickness} every {}, pixel {pixel}", mm(study.spacing_mm));
+        scanner.push(fact("Thickness", value, 1));
+    }
+
+    let top = pen.y;
+    let column = (WIDTH - 2.0 * GAP) / 3.0;
+    let mut bottom = top;
+    for (index, facts) in [patient, examination, scanner].iter().enumerate() {
+        let x = LEFT + index as f32 * (column + GAP);
+        bottom = f32::max(bottom, fact_column(pen, x, top, column, facts));
+    }
+    pen.y = bottom + 8.0;
+}
+
+/// Draws a column of facts; returns its lower end.
+fn fact_column(pen: &mut Pen, x: f32, top: f32, width: f32, facts: &[Fact]) -> f32 {
+    const LABEL: f32 = 52.0;
+    const LEADING: f32 = 10.2;
+    pen.stroke(&[(x, top), (x + width, top)], INK, 0.8, false);
+    let mut baseline = top + 11.5;
+    for Fact { label, value, most } in facts {
+        let set = pen.break_text(value, text(8.2, INK), width - LABEL, *most);
+        baseline = pen.within(Role::Paragraph, |pen| {
+            pen.text(x, baseline, LABEL - 4.0, label, text(7.0, GREY));
+            pen.lines(x + LABEL, baseline, LEADING, &set)
+        }) + if set.lines.is_empty() { LEADING } else { 0.0 }
+            + 1.8;
+    }
+    baseline - LEADING + 3.0
+}
+
+fn patient_facts(pen: &Pen, patient: &Patient) -> Vec<Fact> {
+    if patient.is_empty() {
+        return vec![
+            fact("Patient", words::DEIDENTIFIED, 1),
+            fact("", "Name, ID, dates and UIDs were removed or replaced.", 3),
+        ];
+    }
+    let known = |text: &str| or_unknown(text);
+    vec![
+        fact("Patient", printable_name(pen, patient.name.reveal()), 2),
+        fact("ID", known(patient.id.reveal()), 2),
+        fact("Born", known(&words::date(patient.birth_date.reveal())), 1),
+        fact(
+            "Sex, age",
+            known(&join(&[patient.sex.reveal(), &age(patient.age.reveal())])),
+            1,
+        ),
+    ]
+}
+
+/// The first form of the name that can be drawn whole.
+fn printable_name(pen: &Pen, name: &str) -> String {
+    let names = words::names(name);
+    let drawable = names.iter().find(|name| pen.faces.can_draw(name));
+    match (drawable, names.is_empty()) {
+        (Some(name), _) => name.clone(),
+        (None, true) => "not given".to_owned(),
+        (None, false) => words::UNPRINTABLE.to_owned(),
+    }
+}
+
+/// "58 years" from the header's "058Y".
+fn age(text: &str) -> String {
+    let (count, unit) = text.split_at(text.len().min(3));
+    let unit = match unit {
+        "Y" => "years",
+        "M" => "months",
+        "W" => "weeks",
+        "D" => "days",
+        _ => return text.to_owned(),
+    };
+    match count.parse::<u16>() {
+        Ok(count) => format!("{count} {unit}"),
+        Err(_) => text.to_owned(),
+    }
+}
+
+fn or_unknown(text: &str) -> String {
+    if text.trim().is_empty() {
+        "not given".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+fn join(parts: &[&str]) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
+    parts.join(", ")
+}
+
+/// The model's standing, across the top of the panel and as loud as the word below it.
+fn demonstration(pen: &mut Pen, y: f32) -> f32 {
+    const HEIGHT: f32 = 23.0;
+    pen.fill(LEFT, y, WIDTH, HEIGHT, WHITE);
+    pen.frame(LEFT + 0.8, y + 0.8, WIDTH - 1.6, HEIGHT - 0.8, INK, 1.6);
+    pen.within(Role::Paragraph, |pen| {
+        let centre = LEFT + WIDTH / 2.0;
+        pen.text_centred(
+            centre,
+            y + 16.4,
+            WIDTH - 20.0,
+            DEMONSTRATION,
+            strong(13.5, INK),
+        );
+    });
+    HEIGHT
+}
+
+fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
+    const SPLIT: f32 = 296.0;
+    let top = pen.y;
+    let mut y = top;
+    if report.model.demonstration {
+        y += demonstration(pen, y);
+    }
+    let word = words::result(analysed.decision);
+    pen.outline.push((format!("Result: {word}"), 0, top));
+
+    let x = LEFT + 16.0;
+    let width = SPLIT - 16.0;
+    let word_style = strong(20.5, INK);
+    let set_word = pen.break_text(word, word_style, width, 2);
+    let small = text(8.4, INK);
+    let because = pen.break_text(&analysed.undecided_because, strong(8.8, INK), width, 3);
+    let meaning = pen.break_text(words::meaning(analysed.decision), small, width, 3);
+    let distance = words::distance(analysed.distance, analysed.distance_limit);
+    let distance = pen.break_text(&distance, text(8.4, GREY), width, 2);
+    let left = pen.within(Role::Section, |pen| {
+        pen.within(Role::Heading(2, format!("Result: {word}")), |pen| {
+            pen.text(x, y + 15.0, width, "Result", strong(7.6, VIOLET));
+            pen.lines(x, y + 36.0, 23.5, &set_word)
+        });
+        let mut baseline = y + 36.0 + set_word.height(23.5) - 7.0;
+        for (set, leading) in [(&because, 11.4), (&meaning, 11.2), (&distance, 11.2)] {
+            baseline = pen.within(Role::Paragraph, |pen| pen.lines(x, baseline, leading, set))
+                + if set.lines.is_empty() { 0.0 } else { 2.6 };
+        }
+        baseline - 4.0
+    });
+    let right = probabilities(pen, report, analysed, LEFT + SPLIT + 18.0, y);
+    let bottom = left.max(right) + 2.0;
+    pen.ground(LEFT, top, WIDTH, bottom - top, PANEL);
+    pen.ground(LEFT, y, 4.0, bottom - y, VIOLET);
+    pen.y = bottom + 10.0;
+}
+
+/// Three bars with numbers and thresholds; returns the lower end.
+fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y: f32) -> f32 {
+    const ROW: f32 = 21.0;
+    let right = RIGHT - 14.0;
+    let width = right - x;
+    let p = analysed.p;
+    let of = |class: Class| match class {
+        Class::Control => p.control,
+        Class::Covid19 => p.covid19,
+        Class::Cap => p.cap,
+    };
+    let thresholds = report.model.thresholds;
+    let threshold = |class: Class| {
+        thresholds.map(|t| match class {
+            Class::Control => t.control,
+            Class::Covid19 => t.covid19,
+            Class::Cap => t.cap,
+        })
+    };
+    pen.within(Role::Paragraph, |pen| {
+        pen.text(x, y + 15.0, width, "Probabilities", strong(7.6, VIOLET));
+    });
+    let mut top = y + 20.0;
+    for class in Class::ALL {
+        let chosen = analysed.decision == Decision::from(class);
+        let value = of(class);
+        pen.within(Role::Paragraph, |pen| {
+            let label = if chosen {
+                strong(8.6, INK)
+            } else {
+                text(8.6, INK)
+            };
+            pen.text(x, top + 9.0, width - 50.0, words::class(class), label);
+            let value = words::probability(value);
+            pen.text_right(right, top + 9.0, 48.0, &value, strong(8.6, INK));
+        });
+        let bar = top + 12.6;
+        pen.fill(x, bar, width, 4.6, TRACK);
+        let share = if value.is_finite() {
+            value.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let colour = if chosen { VIOLET } else { GREY };
+        if share > 0.004 {
+            pen.fill(x, bar, width * share, 4.6, colour);
+        }
+        if let Some(threshold) = threshold(class) {
+            let tick = x + width * threshold.clamp(0.0, 1.0);
+            pen.stroke(&[(tick, bar - 1.8), (tick, bar + 6.4)], INK, 1.0, false);
+        }
+        top += ROW;
+    }
+    let mut note = words::PROBABILITIES.to_owned();
+    if thresholds.is_some() {
+        note.push_str(" The tick is the threshold for a decision.");
+    }
+    if !report.model.calibration.is_empty() {
+        note = format!("{note} {}", report.model.calibration);
+    }
+    let note = pen.break_text(&note, text(6.8, GREY), width, 4);
+    pen.within(Role::Paragraph, |pen| pen.lines(x, top + 8.4, 8.6, &note))
+}
+
+fn involvement(pen: &mut Pen, analysed: &Analysed) {
+    const HEIGHT: f32 = 54.0;
+    const LEFT_WIDTH: f32 = 236.0;
+    if !room(pen, HEIGHT + 30.0) {
+        return;
+    }
+    section(pen, "Involvement");
+    let top = pen.y;
+    let part = analysed.involvement;
+    let columns = [
+        ("Both lungs", part.total_percent, 17.0),
+        ("Right", part.right_percent, 13.0),
+        ("Left", part.left_percent, 13.0),
+    ];
+    let mut x = LEFT;
+    for (label, share, size) in columns {
+        pen.within(Role::Paragraph, |pen| {
+            pen.text(x, top + 9.0, 80.0, label, text(7.4, GREY));
+            pen.text(
+                x,
+                top + 26.0,
+                84.0,
+                &words::percent(share),
+                strong(size, INK),
+            );
+        });
+        x += if size > 15.0 { 92.0 } else { 70.0 };
+    }
+    let volumes = format!(
+        "Lung volume right {:.1} l, left {:.1} l.",
+        analysed.lungs.right_ml / 1000.0,
+        analysed.lungs.left_ml / 1000.0
+    );
+    let note = format!("{} {volumes}", words::INVOLVEMENT);
+    let note = pen.break_text(&note, text(6.8, GREY), LEFT_WIDTH - 10.0, 3);
+    pen.within(Role::Paragraph, |pen| {
+        pen.lines(LEFT, top + 38.0, 8.6, &note)
+    });
+    strip(pen, analysed, LEFT + LEFT_WIDTH + 14.0, top);
+    pen.y = top + HEIGHT + 12.0;
+}
+
+/// The share of involved lung from feet to head, with the key slices marked.
+fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
+    const HEIGHT: f32 = 38.0;
+    let axis = 24.0;
+    let left = x + axis;
+    let width = RIGHT - left;
+    let base = top + HEIGHT + 3.0;
+    let finite = |share: &f32| {
+        if share.is_finite() {
+            share.max(0.0)
+        } else {
+            0.0
+        }
+    };
+    let shares: Vec<f32> = analysed.profile.iter().map(finite).collect();
+    let highest = shares.iter().copied().fold(0.0_f32, f32::max);
+    // The axis ends at a round number and never below 10 %, so that noise does not look like much.
+    let scale = [10.0, 20.0, 50.0, 100.0]
+        .into_iter()
+        .find(|end| highest <= *end)
+        .unwrap_or(100.0);
+    let words = format!(
+        "Share of involved lung per slice from feet to head, at most {highest:.0} percent; the key \
+         slices are marked with their numbers."
+    );
+    pen.within(Role::Figure(words), |pen| {
+        pen.text_right(
+            left - 4.0,
+            top + 6.0,
+            axis,
+            &format!("{scale:.0} %"),
+            text(6.4, GREY),
+        );
+        pen.text_right(left - 4.0, base, axis, "0 %", text(6.4, GREY));
+        pen.stroke(&[(left, top + 3.0), (RIGHT, top + 3.0)], RULE, 0.5, true);
+        let middle = top + 3.0 + (base - top - 3.0) / 2.0;
+        pen.stroke(&[(left, middle), (RIGHT, middle)], RULE, 0.5, true);
+        let count = shares.len().max(1) as f32;
+        let step = width / count;
+        for (z, share) in shares.iter().enumerate() {
+            let height = (base - top - 3.0) * (share / scale).min(1.0);
+            if height > 0.15 {
+                let bar = left + z as f32 * step;
+                pen.fill(
+                    bar + 0.3,
+                    base - height,
+                    (step - 0.6).max(0.4),
+                    height,
+                    VIOLET,
+                );
+            }
+        }
+        pen.stroke(&[(left, base), (RIGHT, base)], INK, 0.7, false);
+        // Two marks closer than a figure is wide would print over each other.
+        let mut free_from = left - 20.0;
+        for (index, image) in analysed.key_images.iter().enumerate() {
+            let centre = left + (image.network_z as f32 + 0.5).min(count) * step;
+            let (y, half) = (base + 2.0, 1.9);
+            pen.shape(
+                &[
+                    (centre, y),
+                    (centre - half, y + 3.4),
+                    (centre + half, y + 3.4),
+                ],
+                INK,
+            );
+            if centre - 3.0 >= free_from {
+                let number = (index + 1).to_string();
+                pen.text_centred(centre, base + 12.4, 12.0, &number, strong(6.8, INK));
+                free_from = centre + 3.0;
+            }
+        }
+        let baseline = base + 12.4;
+        if analysed.key_images.iter().all(|image| {
+            let at = left + (image.network_z as f32 + 0.5).min(count) * step;
+            at > left + 24.0
+        }) {
+            pen.text(left, baseline, 22.0, "feet", text(6.4, GREY));
+        }
+        if analysed.key_images.iter().all(|image| {
+            let at = left + (image.network_z as f32 + 0.5).min(count) * step;
+            at < RIGHT - 24.0
+        }) {
+            pen.text_right(RIGHT, baseline, 22.0, "head", text(6.4, GREY));
+        }
+    });
+}
+
+fn key_images(pen: &mut Pen, analysed: &Analysed) {
+    const COLUMNS: usize = 2;
+    const GUTTER: f32 = 15.0;
+    const INNER: f32 = 3.0;
+    const CAPTION: f32 = 12.5;
+    const LEAST: f32 = 88.0;
+    let sound: Vec<(usize, &KeyImage)> = analysed
+        .key_images
+        .iter()
+        .enumerate()
+        .filter(|(_, image)| image.is_sound())
+        .collect();
+    let note = if sound.is_empty() {
+        words::NO_KEY_IMAGES
+    } else {
+        words::KEY_IMAGES
+    };
+    let rows = sound.len().div_ceil(COLUMNS);
+    let head = 15.0 + 2.0 * 9.0 + 6.0;
+    let needed = head + rows as f32 * (LEAST + CAPTION);
+    if !room(pen, needed) {
+        return;
+    }
+    section(pen, "Key images");
+    paragraph(pen, note, text(6.9, GREY), 8.8, 3);
+    pen.y += 4.0;
+    if rows == 0 {
+        return;
+    }
+    let widest = ((WIDTH - GUTTER) / 2.0 - INNER) / 2.0;
+    let height = (BOTTOM - pen.y) / rows as f32 - CAPTION;
+    let side = widest.min(height).max(LEAST - 8.0);
+    let slack = ((WIDTH - GUTTER) / 2.0 - (2.0 * side + INNER)).max(0.0);
+    for (place, (index, image)) in sound.iter().enumerate() {
+        let (row, column) = (place / COLUMNS, place % COLUMNS);
+        // The left column stands at the left margin, the right one at the right margin.
+        let x = LEFT + column as f32 * ((WIDTH - GUTTER) / 2.0 + GUTTER + slack);
+        let y = pen.y + row as f32 * (side + CAPTION);
+        picture_pair(pen, image, index + 1, (x, y), side, INNER);
+    }
+    pen.y += rows as f32 * (side + CAPTION);
+}
+
+fn picture_pair(
+    pen: &mut Pen,
+    image: &KeyImage,
+    number: usize,
+    (x, y): (f32, f32),
+    side: f32,
+    inner: f32,
+) {
+    let png::Pair { original, overlay } = png::pair(image);
+    let longer = original.width.max(original.height).max(1) as f32;
+    let (w, h) = (
+        side * original.width as f32 / longer,
+        side * original.height as f32 / longer,
+    );
+    let words = format!(
+        "Slice {} of {} as acquired, and the same slice with the difference map; {} of its lung \
+         is involved.",
+        image.slice,
+        image.of,
+        words::percent(image.percent)
+    );
+    pen.within(Role::Figure(words), |pen| {
+        let grey: Vec<u8> = original.rgb.iter().step_by(3).copied().collect();
+        let size = |length: usize| u32::try_from(length).unwrap_or(0);
+        for (at, grey, bytes) in [(x, true, grey), (x + side + inner, false, overlay.rgb)] {
+            pen.fill(at, y, side, side, [0; 3]);
+            let picture = Picture {
+                width: size(original.width),
+                height: size(original.height),
+                grey,
+                bytes: Arc::new(bytes),
+            };
+            let (dx, dy) = ((side - w) / 2.0, (side - h) / 2.0);
+            pen.picture(at + dx, y + dy, w, h, picture);
+        }
+    });
+    pen.within(Role::Paragraph, |pen| {
+        let baseline = y + side + 8.6;
+        let taken = pen.text(x, baseline, 12.0, &number.to_string(), strong(7.2, INK));
+        let caption = format!(
+            "slice {} of {}, z {:.1} mm",
+            image.slice, image.of, image.position_mm
+        );
+        let x_caption = x + taken + 5.0;
+        pen.text(x_caption, baseline, side * 1.3, &caption, text(7.0, GREY));
+        let share = format!("{} of the lung", words::percent(image.percent));
+        pen.text_right(
+            x + 2.0 * side + inner,
+            baseline,
+            side,
+            &share,
+            text(7.0, GREY),
+        );
+    });
+}
+
+fn not_analysed(pen: &mut Pen, report: &Report, reason: &str, action: &str) {
+    let top = pen.y;
+    let mut y = top;
+    if report.model.demonstration {
+        y += demonstration(pen, y);
+    }
+    let title = format!("{}: {reason}", words::NOT_ANALYSED);
+    pen.outline.push((title.clone(), 0, top));
+    let x = LEFT + 66.0;
+    let width = RIGHT - x - 16.0;
+    let reason = pen.break_text(reason, strong(13.0, INK), width, 4);
+    let action = pen.break_text(action, text(11.0, INK), width, 3);
+    let meaning = pen.break_text(words::NOT_ANALYSED_MEANING, strong(9.4, INK), width, 2);
+    let bottom = pen.within(Role::Section, |pen| {
+        let mut baseline = pen.within(Role::Heading(2, title), |pen| {
+            pen.text(x, y + 16.0, width, "Result", strong(7.6, VIOLET));
+            pen.text(x, y + 38.0, width, words::NOT_ANALYSED, strong(20.5, INK));
+            pen.lines(x, y + 58.0, 17.0, &reason)
+        });
+        baseline += 1.0;
+        for (set, leading) in [(&action, 14.5), (&meaning, 12.5)] {
+            let set: &Setting = set;
+            baseline =
+                pen.within(Role::Paragraph, |pen| pen.lines(x, baseline, leading, set)) + 4.0;
+        }
+        baseline - 2.0
+    });
+    triangle(pen, LEFT + 36.0, y + 37.0);
+    pen.ground(LEFT, top, WIDTH, bottom - top, PANEL);
+    pen.ground(LEFT, y, 4.0, bottom - y, INK);
+    pen.y = bottom + 12.0;
+}
+
+/// The screen's sign for "not analysed": a triangle with an exclamation mark.
+fn triangle(pen: &mut Pen, x: f32, y: f32) {
+    let corners = [(x, y - 18.0), (x - 19.0, y + 15.0), (x + 19.0, y + 15.0)];
+    pen.outline_shape(&corners, INK, 2.4);
+    pen.fill(x - 1.5, y - 7.0, 3.0, 12.0, INK);
+    pen.fill(x - 1.5, y + 7.6, 3.0, 3.0, INK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_read_as_people_say_them() {
+        assert_eq!(age("058Y"), "58 years");
+        assert_eq!(age("006M"), "6 months");
+        assert_eq!(age("58"), "58");
+        assert_eq!(age(""), "");
+        assert_eq!(age("58 Jahre"), "58 Jahre");
+    }
+}
