@@ -76,7 +76,7 @@ impl Bundle {
                 why,
             })
         };
-        let size = card.size;
+        let size = card.size.pixels();
         let bcdu = net(&card.bcdu.file, &[1, 1, size, size])?;
         let cnn = net(&card.cnn.file, &[1, 1, CUBE_SLICES, size, size])?;
         let golden = GoldenReport {

@@ -1,7 +1,7 @@
 //! A bundle's card: every fact about the numbers that the program must not know by heart.
 
 use crate::base::ident::Class;
-use crate::volume::{Profile, ZPolicy};
+use crate::volume::profiles::{Profile, Recipe, Size, ZPolicy};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Card {
     pub demonstration: bool,
     pub profile: Profile,
     /// Rows and columns of the network's slices.
-    pub size: usize,
+    pub size: Size,
     pub z_policy: ZPolicy,
     pub class_order: Vec<Class>,
     /// Sentences for the report.
@@ -109,13 +109,20 @@ impl Card {
         Ok(card)
     }
 
+    /// What decides the numbers of the networks' input.
+    #[must_use]
+    pub fn recipe(&self) -> Recipe {
+        Recipe {
+            profile: self.profile,
+            size: self.size,
+            z_policy: self.z_policy,
+        }
+    }
+
     fn check(&self) -> Result<(), CardError> {
         let refuse = |what: String| Err(CardError::Fact { what });
         if self.class_order != Class::ALL {
             return refuse(format!("class order {:?}", self.class_order));
-        }
-        if ![128, 240].contains(&self.size) {
-            return refuse(format!("size {}", self.size));
         }
         for file in [&self.bcdu.file, &self.cnn.file, &self.golden.slice]
             .into_iter()

@@ -52,7 +52,7 @@ pub enum InferError {
 impl Model for Bundle {
     fn denoise(&self, unit: &Array3<f32>, progress: &dyn Progress) -> Result<Denoised, InferError> {
         let (slices, rows, columns) = unit.dim();
-        let size = self.card.size;
+        let size = self.card.size.pixels();
         if rows != size || columns != size {
             return Err(InferError::Shape {
                 got: unit.shape().to_vec(),
@@ -82,7 +82,7 @@ impl Model for Bundle {
     }
 
     fn classify(&self, cube: &Array3<f32>) -> Result<Classified, InferError> {
-        let size = self.card.size;
+        let size = self.card.size.pixels();
         if cube.shape() != [super::card::CUBE_SLICES, size, size] {
             return Err(InferError::Shape {
                 got: cube.shape().to_vec(),
@@ -123,7 +123,7 @@ impl Bundle {
         &self,
         slice: ArrayView2<f32>,
     ) -> Result<ndarray::Array2<f32>, String> {
-        let size = self.card.size;
+        let size = self.card.size.pixels();
         let input = slice.insert_axis(Axis(0)).insert_axis(Axis(0)).into_dyn();
         let output = self.bcdu.run(input)?;
         let first = output.into_iter().next().ok_or("no output")?;

@@ -10,6 +10,7 @@ use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions};
 use rayon::prelude::*;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Deepest nesting of folders that is followed.
 const MAX_DEPTH: usize = 16;
@@ -22,6 +23,8 @@ pub struct Folder {
     pub paths: Vec<PathBuf>,
     /// Files that are no DICOM image of a study.
     pub skipped: usize,
+    /// How long reading took.
+    pub seconds: f64,
 }
 
 impl Folder {
@@ -43,6 +46,13 @@ pub fn read_folder(dir: &Path) -> io::Result<Folder> {
     let mut files = Vec::new();
     list(dir, MAX_DEPTH, &mut files)?;
     files.sort();
+    Ok(read_files(files))
+}
+
+/// Reads the headers of these files, in their order.
+#[must_use]
+pub fn read_files(files: Vec<PathBuf>) -> Folder {
+    let begun = Instant::now();
     let read: Vec<Option<(Header, PathBuf)>> = files
         .into_par_iter()
         .map(|path| {
@@ -59,7 +69,8 @@ pub fn read_folder(dir: &Path) -> io::Result<Folder> {
         folder.headers.push(header);
         folder.paths.push(path);
     }
-    Ok(folder)
+    folder.seconds = begun.elapsed().as_secs_f64();
+    folder
 }
 
 fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -12,8 +12,6 @@ pub struct NewInstance {
     pub sop_class: String,
     pub syntax: String,
     pub modality: String,
-    pub patient_name: String,
-    pub patient_id: String,
     /// Relative to the state folder.
     pub path: String,
     pub bytes: u64,
@@ -246,8 +244,6 @@ pub(super) mod tests {
             sop_class: "1.2.840.10008.5.1.4.1.1.2".into(),
             syntax: "1.2.840.10008.1.2.1".into(),
             modality: "CT".into(),
-            patient_name: "PHANTOM^A".into(),
-            patient_id: "1".into(),
             path: format!("spool/{sop}-{sha}.dcm"),
             bytes: 10,
             sha256: sha.into(),

@@ -150,6 +150,21 @@ impl Store {
         })
     }
 
+    /// Who the study is about, once its headers have been read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn name(&self, study_uid: &str, name: &str, id: &str) -> Result<(), StoreError> {
+        let (uid, name, id) = (study_uid.to_owned(), name.to_owned(), id.to_owned());
+        self.run(move |c| {
+            c.execute(
+                "UPDATE studies SET patient_name=?2, patient_id=?3 WHERE study_uid=?1",
+                [&uid, &name, &id],
+            )
+            .map(drop)
+        })
+    }
+
     /// Counts a run on `input_sha256` before it begins and returns its number: 1 for the first.
     /// Another input starts the count again. Only this makes a restart after a crash safe: a
     /// study that kills the process twice is not tried a third time.
