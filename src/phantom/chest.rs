@@ -194,7 +194,7 @@ impl Body {
         let p = s * d.range(0.88, 1.1);
         let sy = |z: f32| self.spine_y(z);
         let arch = c + d.range(26.0, 36.0) * s;
-        self.vessels = curve(
+        let mut vessels = curve(
             &[
                 ([2.0 * s, -18.0 * s, c - 62.0 * s], 15.5 * a),
                 ([-12.0 * s, -30.0 * s, c - 32.0 * s], 16.5 * a),
@@ -214,7 +214,6 @@ impl Body {
             [-44.0 * s, 10.0 * s, c - 30.0 * s],
             [46.0 * s, 14.0 * s, c - 20.0 * s],
         );
-        self.hilum = [hr, hl];
         let more: [&[(V3, f32)]; 13] = [
             // Pulmonary trunk and its two arteries.
             &[
@@ -295,7 +294,7 @@ impl Body {
             ],
         ];
         for points in more {
-            self.vessels.extend(curve(points, 4));
+            vessels.extend(curve(points, 4));
         }
         let t = s * lerp(0.9, 1.12, self.age) * if self.female { 0.9 } else { 1.05 };
         let lean = d.range(-4.0, 3.0);
@@ -320,8 +319,8 @@ impl Body {
                 ([46.0 * s, 28.0 * s, c - 50.0 * s], 4.2 * t),
             ],
         ];
-        self.airways = air.iter().flat_map(|p| curve(p, 5)).collect();
-        self.oesophagus = curve(
+        let airways = air.iter().flat_map(|p| curve(p, 5)).collect();
+        let oesophagus = curve(
             &[
                 ([6.0 * s, 6.0 * s, top + 70.0], 5.5),
                 ([8.0 * s, 16.0 * s, top], 6.0),
@@ -332,6 +331,10 @@ impl Body {
             ],
             5,
         );
+        self.hilum = [hr, hl];
+        self.vessels = vessels;
+        self.airways = airways;
+        self.oesophagus = oesophagus;
     }
 
     /// y of the middle of the vertebral bodies.

@@ -11,7 +11,7 @@ use super::space::{lerp, step};
 use super::tree::Trees;
 use super::{Kernel, Recipe, Scanner};
 use super::{bone::Bones, chest::Body};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
 /// How the study is acquired; everything the recipe leaves open is drawn from the seed.
@@ -184,17 +184,13 @@ impl Scan {
     /// All slices, feet first.
     pub fn slices(&self) -> Array3<i16> {
         let a = &self.acquisition;
-        let mut volume = Array3::<i16>::zeros((a.positions.len(), a.matrix, a.matrix));
-        volume
-            .axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .enumerate()
-            .for_each(|(k, mut out)| {
-                let slice = self.slice(k);
-                for (o, v) in out.iter_mut().zip(slice) {
-                    *o = v;
-                }
-            });
+        let n = a.matrix;
+        let mut volume = Array3::<i16>::zeros((a.positions.len(), n, n));
+        if let Some(all) = volume.as_slice_mut() {
+            all.par_chunks_mut(n * n)
+                .enumerate()
+                .for_each(|(k, out)| out.copy_from_slice(&self.slice(k)));
+        }
         volume
     }
 
