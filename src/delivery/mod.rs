@@ -1,1 +1,7 @@
-//! delivery
+//! DICOM out: to a PACS, and, playing the console, to this box itself.
+//!
+//! `scu` is the client; the queue that survives a restart is in `store` and is driven by the
+//! process `deliver`.
+
+pub mod object;
+pub mod scu;

@@ -14,7 +14,7 @@ use super::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
 use super::settings::{Clearance, Settings};
 use super::store::{Announced, Inbox, Intake, Keeper, Refusal, Room};
 use super::syntax::TransferSyntax;
-use super::wire::{Link, WireFault};
+use super::wire::{Link, WireFault, name};
 use crate::base::ident::StudyUid;
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{
@@ -504,20 +504,6 @@ fn faulty(fault: &WireFault) -> (How, Option<Pdu>) {
 pub(super) fn abort(reason: AbortReason) -> Pdu {
     Pdu::AbortRQ {
         source: dicom_ul::pdu::AbortRQSource::ServiceProvider(reason),
-    }
-}
-
-/// The name of a PDU. Its content is the peer's and stays out of logs.
-pub(super) fn name(pdu: &Pdu) -> &'static str {
-    match pdu {
-        Pdu::AssociationRQ(_) => "A-ASSOCIATE-RQ",
-        Pdu::AssociationAC(_) => "A-ASSOCIATE-AC",
-        Pdu::AssociationRJ(_) => "A-ASSOCIATE-RJ",
-        Pdu::PData { .. } => "P-DATA-TF",
-        Pdu::ReleaseRQ => "A-RELEASE-RQ",
-        Pdu::ReleaseRP => "A-RELEASE-RP",
-        Pdu::AbortRQ { .. } => "A-ABORT",
-        Pdu::Unknown { .. } => "unknown",
     }
 }
 

@@ -148,7 +148,7 @@ async fn connection(
         }
         Ok(Pdu::AbortRQ { .. }) => return,
         Ok(other) => {
-            let words = format!("{} before an association", association::name(&other));
+            let words = format!("{} before an association", super::wire::name(&other));
             desk.refused(String::new(), String::new(), Why::ProtocolError(words));
             (Some(association::abort(AbortReason::UnexpectedPdu)), false)
         }

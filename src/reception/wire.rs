@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let kind = frame[0];
         let length = u32::from_be_bytes([frame[2], frame[3], frame[4], frame[5]]);
         let limit = match kind {
-            1 | 2 => LONGEST_ASSOCIATE,
+            1 | ACKNOWLEDGEMENT => LONGEST_ASSOCIATE,
             4 => self.max_pdu,
             3 | 5..=7 => LONGEST_FIXED,
             _ => return Err(WireFault::UnknownPdu(kind)),
@@ -132,6 +132,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         frame.resize(6 + length as usize, 0);
         self.fill(&mut frame, 6).await?;
+        if kind == ACKNOWLEDGEMENT {
+            frame = mend(&frame).unwrap_or(frame);
+        }
         let limit = limit.max(SMALLEST_LIMIT);
         match dicom_ul::pdu::read_pdu(frame.as_slice(), limit, true) {
             Ok(Some(pdu)) => Ok(pdu),
@@ -226,11 +229,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
+/// The name of a PDU. Its content is the peer's and stays out of logs.
+pub fn name(pdu: &Pdu) -> &'static str {
+    match pdu {
+        Pdu::AssociationRQ(_) => "A-ASSOCIATE-RQ",
+        Pdu::AssociationAC(_) => "A-ASSOCIATE-AC",
+        Pdu::AssociationRJ(_) => "A-ASSOCIATE-RJ",
+        Pdu::PData { .. } => "P-DATA-TF",
+        Pdu::ReleaseRQ => "A-RELEASE-RQ",
+        Pdu::ReleaseRP => "A-RELEASE-RP",
+        Pdu::AbortRQ { .. } => "A-ABORT",
+        Pdu::Unknown { .. } => "unknown",
+    }
+}
+
 fn lost(trouble: io::Error) -> WireFault {
     match trouble.kind() {
         io::ErrorKind::UnexpectedEof => WireFault::Closed,
         _ => WireFault::Lost(trouble),
     }
+}
+
+const ACKNOWLEDGEMENT: u8 = 2;
+
+/// Gives every rejected context of an acknowledgement a transfer syntax.
+///
+/// The standard says that it is not significant there, so some peers leave it out, and dicom-ul
+/// takes that for a damaged PDU. `None` where the items cannot be walked.
+fn mend(frame: &[u8]) -> Option<Vec<u8>> {
+    /// Header, versions, titles, reserved bytes.
+    const FIXED: usize = 6 + 68;
+    const RESULT: u8 = 0x21;
+    let (fixed, mut rest) = frame.split_at_checked(FIXED)?;
+    let mut mended = fixed.to_vec();
+    while !rest.is_empty() {
+        let length = 4 + usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]));
+        let (item, after) = rest.split_at_checked(length)?;
+        match *item {
+            [RESULT, _, _, _, id, _, reason, _, ..] if reason != 0 => {
+                let syntax = super::TransferSyntax::ImplicitLittle.uid().as_bytes();
+                let length = syntax.len() as u8;
+                // A reason that the standard does not know counts as "no reason".
+                let reason = if reason > 4 { 2 } else { reason };
+                mended.extend_from_slice(&[RESULT, 0, 0, 8 + length, id, 0, reason, 0]);
+                mended.extend_from_slice(&[0x40, 0, 0, length]);
+                mended.extend_from_slice(syntax);
+            }
+            _ => mended.extend_from_slice(item),
+        }
+        rest = after;
+    }
+    let length = u32::try_from(mended.len() - 6).ok()?;
+    mended.get_mut(2..6)?.copy_from_slice(&length.to_be_bytes());
+    Some(mended)
 }
 
 const COMMAND: u8 = 1;
@@ -324,6 +375,32 @@ mod tests {
         assert!(matches!(fault, WireFault::TooSlow), "{fault:?}");
         drop(link);
         trickle.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_rejected_context_needs_no_transfer_syntax() {
+        let mut body = vec![0, 1, 0, 0];
+        body.extend([b' '; 32]);
+        body.extend([0; 32]);
+        body.extend([0x10, 0, 0, 21]);
+        body.extend(b"1.2.840.10008.3.1.1.1");
+        body.extend([0x21, 0, 0, 4, 1, 0, 3, 0]);
+        body.extend([0x21, 0, 0, 25, 3, 0, 0, 0, 0x40, 0, 0, 17]);
+        body.extend(b"1.2.840.10008.1.2");
+        body.extend([0x50, 0, 0, 8, 0x51, 0, 0, 4, 0, 0, 0x40, 0]);
+        let mut frame = vec![2, 0];
+        frame.extend((body.len() as u32).to_be_bytes());
+        frame.extend(body);
+        let (near, mut far) = duplex(1 << 20);
+        far.write_all(&frame).await.unwrap();
+        let mut link = Link::new(near, fast(), 16_384);
+        let Pdu::AssociationAC(answer) = link.receive().await.unwrap() else {
+            panic!("no acknowledgement");
+        };
+        let ids: Vec<u8> = answer.presentation_contexts.iter().map(|c| c.id).collect();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(answer.presentation_contexts[0].reason as u8, 3);
+        assert_eq!(answer.presentation_contexts[1].reason as u8, 0);
     }
 
     #[tokio::test]

@@ -5,3 +5,4 @@ mod peers;
 mod pixels;
 mod preprocess;
 mod report;
+mod reception;
