@@ -15,4 +15,4 @@ mod run;
 mod wall;
 pub mod worker;
 
-pub use run::{Options, ServeError, serve};
+pub use run::{Note, Options, ServeError, serve};

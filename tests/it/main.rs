@@ -4,5 +4,5 @@ mod house;
 mod peers;
 mod pixels;
 mod preprocess;
-mod report;
 mod reception;
+mod report;
