@@ -3,6 +3,10 @@
 //! The file `status.json` holds one [`Status`]. It carries no patient name: [`Who`] is as much
 //! as the wall may see, and `place` decides whether even that is drawn (product spec 2.2).
 
+pub mod file;
+
+pub use file::StatusError;
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the file's layout. `screen` draws NO SIGNAL for any other.
