@@ -5,6 +5,8 @@
 
 pub mod file;
 
+pub use file::StatusError;
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the file's layout. `screen` draws NO SIGNAL for any other.

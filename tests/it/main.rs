@@ -6,3 +6,4 @@ mod pixels;
 mod preprocess;
 mod reception;
 mod report;
+mod screen;
