@@ -219,7 +219,7 @@ fn study() -> StudyFacts {
         slices_received: 326,
         slices_used: 162,
         slices_denoised: 243,
-        series_choice: "Series 3 of 2 axial ones: no contrast, 2 mm, most slices.".to_owned(),
+        series_choice: "Series 3, the only axial one without contrast medium.".to_owned(),
         input_sha256: "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592".to_owned(),
     }
 }
@@ -293,7 +293,7 @@ fn checks() -> Vec<CheckRow> {
         row(
             "hu",
             "air -998 HU",
-            "-1000 +- 50 HU",
+            "-1000 \u{b1} 50 HU",
             "pass",
             "Values are in Hounsfield units.",
         ),

@@ -40,10 +40,10 @@ fn title(pen: &mut Pen, report: &Report) {
         let number = report.number.to_string();
         pen.text_right(RIGHT, y + 13.0, 160.0, &number, strong(17.0, INK));
         pen.text(LEFT, y + 26.0, 330.0, &place, text(8.0, GREY));
-        let made = format!("Analysed {made}");
+        let made = format!("Report of {made}");
         pen.text_right(RIGHT, y + 26.0, 170.0, &made, text(8.0, GREY));
     });
-    pen.y = y + 36.0;
+    pen.y = y + 34.0;
 }
 
 /// A label and its value, one under the other in a column.
@@ -66,9 +66,6 @@ fn facts(pen: &mut Pen, report: &Report) {
     const GAP: f32 = 16.0;
     let study = &report.study;
     let mm = |value: Option<f64>| value.map_or("?".to_owned(), |v| format!("{v:.1} mm"));
-    let pixel = study
-        .pixel_mm
-        .map_or("?".to_owned(), |v| format!("{v:.2} mm"));
 
     let patient = patient_facts(pen, &report.patient);
     let when = join(&[&words::date(&study.date), &study.time]);
@@ -92,7 +89,7 @@ fn facts(pen: &mut Pen, report: &Report) {
     ];
     if study.thickness_mm.is_some() || study.spacing_mm.is_some() {
         let thickness = mm(study.thickness_mm);
-        let value = format!("{thickness} every {}, pixel {pixel}", mm(study.spacing_mm));
+        let value = format!("{thickness}, every {}", mm(study.spacing_mm));
         scanner.push(fact("Thickness", value, 1));
     }
 
@@ -103,7 +100,7 @@ fn facts(pen: &mut Pen, report: &Report) {
         let x = LEFT + index as f32 * (column + GAP);
         bottom = f32::max(bottom, fact_column(pen, x, top, column, facts));
     }
-    pen.y = bottom + 8.0;
+    pen.y = bottom + 6.0;
 }
 
 /// Draws a column of facts; returns its lower end.
@@ -132,8 +129,8 @@ fn patient_facts(pen: &Pen, patient: &Patient) -> Vec<Fact> {
     }
     let known = |text: &str| or_unknown(text);
     vec![
-        fact("Patient", printable_name(pen, patient.name.reveal()), 2),
-        fact("ID", known(patient.id.reveal()), 2),
+        fact("Patient", printable_name(pen, patient.name.reveal()), 4),
+        fact("ID", known(patient.id.reveal()), 4),
         fact("Born", known(&words::date(patient.birth_date.reveal())), 1),
         fact(
             "Sex, age",
@@ -178,6 +175,11 @@ fn or_unknown(text: &str) -> String {
     }
 }
 
+fn join_sentences(parts: &[&str]) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
+    parts.join(" ")
+}
+
 fn join(parts: &[&str]) -> String {
     let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
     parts.join(", ")
@@ -213,7 +215,7 @@ fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
 
     let x = LEFT + 16.0;
     let width = SPLIT - 16.0;
-    let word_style = strong(20.5, INK);
+    let word_style = strong(18.4, INK);
     let set_word = pen.break_text(word, word_style, width, 2);
     let small = text(8.4, INK);
     let because = pen.break_text(&analysed.undecided_because, strong(8.8, INK), width, 3);
@@ -223,9 +225,9 @@ fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
     let left = pen.within(Role::Section, |pen| {
         pen.within(Role::Heading(2, format!("Result: {word}")), |pen| {
             pen.text(x, y + 15.0, width, "Result", strong(7.6, VIOLET));
-            pen.lines(x, y + 36.0, 23.5, &set_word)
+            pen.lines(x, y + 35.0, 21.5, &set_word)
         });
-        let mut baseline = y + 36.0 + set_word.height(23.5) - 7.0;
+        let mut baseline = y + 35.0 + set_word.height(21.5) - 6.0;
         for (set, leading) in [(&because, 11.4), (&meaning, 11.2), (&distance, 11.2)] {
             baseline = pen.within(Role::Paragraph, |pen| pen.lines(x, baseline, leading, set))
                 + if set.lines.is_empty() { 0.0 } else { 2.6 };
@@ -292,13 +294,7 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
         }
         top += ROW;
     }
-    let mut note = words::PROBABILITIES.to_owned();
-    if thresholds.is_some() {
-        note.push_str(" The tick is the threshold for a decision.");
-    }
-    if !report.model.calibration.is_empty() {
-        note = format!("{note} {}", report.model.calibration);
-    }
+    let note = join_sentences(&[&report.model.calibration, words::PROBABILITIES]);
     let note = pen.break_text(&note, text(6.8, GREY), width, 4);
     pen.within(Role::Paragraph, |pen| pen.lines(x, top + 8.4, 8.6, &note))
 }
@@ -342,7 +338,7 @@ fn involvement(pen: &mut Pen, analysed: &Analysed) {
         pen.lines(LEFT, top + 38.0, 8.6, &note)
     });
     strip(pen, analysed, LEFT + LEFT_WIDTH + 14.0, top);
-    pen.y = top + HEIGHT + 12.0;
+    pen.y = top + HEIGHT + 8.0;
 }
 
 /// The share of involved lung from feet to head, with the key slices marked.
