@@ -27,6 +27,7 @@ pub fn covid() -> Report {
     Report {
         number: ReportNo(123),
         made: "2020-03-14T14:05:31+01:00".to_owned(),
+        deidentified: false,
         device: "scanside-ct2".to_owned(),
         site: "Radiology, Building 4".to_owned(),
         software: "scanside 0.1.0".to_owned(),
@@ -160,6 +161,24 @@ pub fn not_analysed() -> Report {
         all: 0.1,
         ..Seconds::default()
     };
+    report
+}
+
+/// A study that came without a name, and with no series that says how it was made.
+#[must_use]
+pub fn anonymous() -> Report {
+    let mut report = control();
+    report.patient = Patient::default();
+    report.device.clear();
+    report.site.clear();
+    report.study.date.clear();
+    report.study.time.clear();
+    report.study.description.clear();
+    report.study.scanner.clear();
+    report.study.kernel.clear();
+    report.model.demonstration = false;
+    report.model.thresholds = None;
+    report.model.calibration.clear();
     report
 }
 

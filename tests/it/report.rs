@@ -20,6 +20,7 @@ fn samples() -> Vec<(&'static str, Report)> {
         ("control", sample::control()),
         ("undetermined", sample::undetermined()),
         ("not_analysed", sample::not_analysed()),
+        ("anonymous", sample::anonymous()),
         ("long", sample::long_texts()),
         ("deidentified", sample::covid().deidentified(b"secret")),
         ("scripts", scripts),

@@ -2,7 +2,7 @@
 //!
 //! The first page is for half a minute: who, which word, how sure, where. The second says why it
 //! may be trusted and where not: checks, limits, provenance, and room for the reader's opinion.
-//! [`front`] and [`back`] hold the blocks of the pages, [`pen`] collects what is drawn, [`face`]
+//! [`front`], [`region`] and [`back`] hold the blocks of the pages, [`pen`] collects what is drawn, [`face`]
 //! measures text, [`ink`] writes the file.
 
 mod back;
@@ -10,6 +10,7 @@ mod face;
 mod front;
 mod ink;
 mod pen;
+mod region;
 
 use super::{BANNER, BANNER_SHORT, Outcome, Report, ReportError, words};
 use face::{Faces, Style, Weight};
@@ -212,6 +213,7 @@ mod tests {
             sample::control(),
             sample::undetermined(),
             sample::not_analysed(),
+            sample::anonymous(),
             sample::long_texts(),
             sample::covid().deidentified(b""),
         ] {
