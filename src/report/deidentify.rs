@@ -33,6 +33,7 @@ impl Report {
         let scrub = |text: &str| scrubbed(text, &needles);
 
         let mut report = self.clone();
+        report.deidentified = true;
         report.patient = Patient::default();
         report.made = year(&self.made);
         report.device = String::new();

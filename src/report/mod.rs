@@ -26,6 +26,9 @@ use std::fmt::Write as _;
 /// Name of the file of sums in a report's folder.
 pub const SUMS: &str = "SHA256SUMS";
 
+/// Six pairs fill the first page; more would be looked at less.
+pub const KEY_IMAGES: usize = 6;
+
 /// A report that could not be written in one of its forms.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -88,9 +91,18 @@ impl Report {
     #[must_use]
     pub fn key_images(&self) -> &[KeyImage] {
         match &self.outcome {
-            Outcome::Analysed(analysed) => &analysed.key_images,
+            Outcome::Analysed(analysed) => analysed.shown(),
             Outcome::NotAnalysed { .. } => &[],
         }
+    }
+}
+
+impl Analysed {
+    /// The key images, as many as there is room for.
+    #[must_use]
+    pub fn shown(&self) -> &[KeyImage] {
+        let most = self.key_images.len().min(KEY_IMAGES);
+        self.key_images.get(..most).unwrap_or_default()
     }
 }
 
@@ -128,6 +140,8 @@ pub struct Report {
     pub number: ReportNo,
     /// ISO 8601 with offset, when the analysis ended.
     pub made: String,
+    /// Made by [`Report::deidentified`]: what is empty was taken out, not missing in the header.
+    pub deidentified: bool,
     /// Name of this box and of the place it stands at; may be empty.
     pub device: String,
     pub site: String,

@@ -27,6 +27,7 @@ pub fn covid() -> Report {
     Report {
         number: ReportNo(123),
         made: "2020-03-14T14:05:31+01:00".to_owned(),
+        deidentified: false,
         device: "scanside-ct2".to_owned(),
         site: "Radiology, Building 4".to_owned(),
         software: "scanside 0.1.0".to_owned(),
@@ -163,6 +164,24 @@ pub fn not_analysed() -> Report {
     report
 }
 
+/// A study that came without a name, and with no series that says how it was made.
+#[must_use]
+pub fn anonymous() -> Report {
+    let mut report = control();
+    report.patient = Patient::default();
+    report.device.clear();
+    report.site.clear();
+    report.study.date.clear();
+    report.study.time.clear();
+    report.study.description.clear();
+    report.study.scanner.clear();
+    report.study.kernel.clear();
+    report.model.demonstration = false;
+    report.model.thresholds = None;
+    report.model.calibration.clear();
+    report
+}
+
 /// Every text far longer than anybody would wish.
 #[must_use]
 pub fn long_texts() -> Report {
@@ -219,7 +238,7 @@ fn study() -> StudyFacts {
         slices_received: 326,
         slices_used: 162,
         slices_denoised: 243,
-        series_choice: "Series 3 of 2 axial ones: no contrast, 2 mm, most slices.".to_owned(),
+        series_choice: "Series 3, the only axial one without contrast medium.".to_owned(),
         input_sha256: "5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592".to_owned(),
     }
 }
@@ -293,7 +312,7 @@ fn checks() -> Vec<CheckRow> {
         row(
             "hu",
             "air -998 HU",
-            "-1000 +- 50 HU",
+            "-1000 \u{b1} 50 HU",
             "pass",
             "Values are in Hounsfield units.",
         ),

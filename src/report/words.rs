@@ -56,6 +56,9 @@ pub const NOT_ANALYSED_MEANING: &str =
 /// Printed where a de-identified report has no patient.
 pub const DEIDENTIFIED: &str = "De-identified";
 
+/// Printed where the header named nobody.
+pub const NO_PATIENT: &str = "The images name no patient.";
+
 /// Printed where a text has no character that the faces of the report can draw.
 pub const UNPRINTABLE: &str = "(script not printable here, see report.json)";
 
@@ -63,13 +66,14 @@ pub const KEY_IMAGES: &str = "Left: the slice as acquired. Right: the same slice
      inside the lungs only. Lung window, level -600, width 1500 HU. The map marks where the scan \
      differs from the network's reconstruction of it. It does not outline lesions.";
 
-pub const NO_KEY_IMAGES: &str = "No key images: no slice has a raised difference inside the lungs.";
+pub const NO_KEY_IMAGES: &str = "There are no key images for this study.";
 
 pub const INVOLVEMENT: &str =
     "Share of the lung volume with raised difference. Not a severity score, and no prognosis.";
 
-pub const PROBABILITIES: &str =
-    "Calibrated probabilities of the three groups. They sum to 1 and know no fourth disease.";
+pub const PROBABILITIES: &str = "They sum to 1 and know no fourth disease.";
+
+pub const THRESHOLDS: &str = "The tick is the threshold for a decision.";
 
 /// Each of them a finding that somebody could expect this analysis to make.
 pub const NOT_LOOKED_FOR: [&str; 9] = [

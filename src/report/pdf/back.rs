@@ -2,7 +2,7 @@
 
 use super::super::{CheckRow, Outcome, Report, words};
 use super::pen::{LEFT, Pen, RIGHT, Role, WIDTH};
-use super::{GREY, INK, RULE, paragraph, room, section, strong, text};
+use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
 
 pub fn draw(pen: &mut Pen, report: &Report) {
     pen.y += 6.0;
@@ -171,7 +171,7 @@ fn limits(pen: &mut Pen, report: &Report) {
     bullets(pen, "Limits", &all);
 }
 
-/// A section of short paragraphs, each with a dash before it. Nothing where there are none.
+/// A section of short paragraphs, each with a mark before it. Nothing where there are none.
 fn bullets(pen: &mut Pen, title: &str, items: &[&str]) {
     const LEADING: f32 = 10.8;
     const MOST_ITEMS: usize = 12;
@@ -189,7 +189,7 @@ fn bullets(pen: &mut Pen, title: &str, items: &[&str]) {
             return;
         }
         let baseline = pen.y + 8.0;
-        pen.fill(LEFT + 0.5, baseline - 3.2, 3.6, 1.0, GREY);
+        pen.fill(LEFT + 1.0, baseline - 4.0, 2.4, 2.4, VIOLET);
         pen.within(Role::Paragraph, |pen| {
             pen.lines(LEFT + 10.0, baseline, LEADING, &set)
         });

@@ -2,7 +2,7 @@
 //!
 //! The first page is for half a minute: who, which word, how sure, where. The second says why it
 //! may be trusted and where not: checks, limits, provenance, and room for the reader's opinion.
-//! [`front`] and [`back`] hold the blocks of the pages, [`pen`] collects what is drawn, [`face`]
+//! [`front`], [`region`] and [`back`] hold the blocks of the pages, [`pen`] collects what is drawn, [`face`]
 //! measures text, [`ink`] writes the file.
 
 mod back;
@@ -10,6 +10,7 @@ mod face;
 mod front;
 mod ink;
 mod pen;
+mod region;
 
 use super::{BANNER, BANNER_SHORT, Outcome, Report, ReportError, words};
 use face::{Faces, Style, Weight};
@@ -64,7 +65,7 @@ fn lay_out(report: &Report) -> Result<Pen, ReportError> {
 /// The banner, at the top of every page.
 fn banner(pen: &mut Pen) {
     const HEIGHT: f32 = 20.0;
-    let top = 24.0;
+    let top = 21.0;
     pen.fill(LEFT, top, WIDTH, HEIGHT, INK);
     let rest = BANNER.strip_prefix(BANNER_SHORT).unwrap_or(BANNER);
     let rest = rest.trim_start_matches('.').trim_start();
@@ -80,7 +81,7 @@ fn banner(pen: &mut Pen) {
         let x = LEFT + 9.0 + taken + 9.0;
         pen.text(x, baseline, RIGHT - x - 6.0, rest, text(8.2, WHITE));
     });
-    pen.y = top + HEIGHT + 14.0;
+    pen.y = top + HEIGHT + 12.0;
 }
 
 /// Makes sure that a block of this height fits below the flow, on a new page if need be. `false`
@@ -133,10 +134,10 @@ fn footers(pen: &mut Pen, report: &Report) {
     let last = std::mem::take(&mut pen.sheets);
     for (index, sheet) in last.into_iter().enumerate() {
         pen.sheets.push(sheet);
-        let y = PAGE_HEIGHT - 30.0;
+        let y = PAGE_HEIGHT - 29.0;
         pen.stroke(&[(LEFT, y), (RIGHT, y)], RULE, 0.6, false);
         let baseline = y + 11.0;
-        let right = format!("{}   page {} of {pages}", report.number, index + 1);
+        let right = format!("{} \u{b7} page {} of {pages}", report.number, index + 1);
         pen.within(Role::Paragraph, |pen| {
             let taken = pen.text(LEFT, baseline, 120.0, BANNER_SHORT, strong(7.4, INK));
             let rest = "Not a medical device. Read by a radiologist.";
@@ -212,6 +213,7 @@ mod tests {
             sample::control(),
             sample::undetermined(),
             sample::not_analysed(),
+            sample::anonymous(),
             sample::long_texts(),
             sample::covid().deidentified(b""),
         ] {

@@ -19,7 +19,7 @@ pub const RIGHT: f32 = PAGE_WIDTH - LEFT;
 pub const WIDTH: f32 = RIGHT - LEFT;
 
 /// Nothing of the flow stands below this line; the footer does.
-pub const BOTTOM: f32 = 801.0;
+pub const BOTTOM: f32 = 806.0;
 
 /// More pages than this are never made: texts of a header could ask for any number.
 const MOST_PAGES: usize = 4;
