@@ -3,10 +3,14 @@
 use super::Failure;
 use super::progress::Bar;
 use crate::base::ident::{Class, ReportNo};
+use crate::board::Board;
 use crate::config::Config;
+use crate::export;
 use crate::infer::{Bundle, Model};
 use crate::phantom::{self, Kernel, Recipe as PhantomRecipe};
 use crate::report::{self, Outcome, Report};
+use crate::screen::panel::drm::DrmFacts;
+use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
 use crate::service::analyse::{Images, analyse as analyse_study};
 use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
@@ -78,6 +82,7 @@ pub fn analyse(
     let report = Report {
         number: ReportNo(0),
         made: clock::iso_now(),
+        deidentified: false,
         device: String::new(),
         site: String::new(),
         software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
@@ -182,4 +187,95 @@ pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
     store.copy_to(out).map_err(Failure::failed)?;
     println!("the database is in {}", out.display());
     Ok(())
+}
+
+pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
+    let panel = panel_choice(config, panel)?;
+    screen::run(ScreenConfig { status_file: config.status_file(), panel, once })
+        .map_err(Failure::failed)
+}
+
+/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
+fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
+    if text == "drm" {
+        let board = match &config.board {
+            Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
+            None => Board::desk(),
+        };
+        return Ok(PanelChoice::Drm(drm_facts(&board)));
+    }
+    let usage = || Failure::Usage(format!("\"{text}\" is not drm, png:FILE or png:FILE@800x480"));
+    let rest = text.strip_prefix("png:").ok_or_else(usage)?;
+    let Some((file, size)) = rest.rsplit_once('@') else {
+        return Ok(PanelChoice::Png { file: rest.into(), size: PanelSize::SEVEN_INCH });
+    };
+    let (width, height) = size.split_once('x').ok_or_else(usage)?;
+    let px = (
+        width.parse().map_err(|_| usage())?,
+        height.parse().map_err(|_| usage())?,
+    );
+    if !(64..=8192).contains(&px.0) || !(64..=8192).contains(&px.1) {
+        return Err(usage());
+    }
+    Ok(PanelChoice::Png { file: file.into(), size: PanelSize { px, mm: (0, 0) } })
+}
+
+fn drm_facts(board: &Board) -> DrmFacts {
+    use crate::board;
+    use crate::screen::panel::drm::Rotation;
+    DrmFacts {
+        card: board.panel.card.clone(),
+        connector: match &board.panel.connector {
+            board::Connector::Any => None,
+            board::Connector::Named(name) => Some(name.clone()),
+        },
+        mm: match board.panel.size {
+            board::PanelSize::Edid => None,
+            board::PanelSize::Measured { width, height } => {
+                Some((width.0.round() as u32, height.0.round() as u32))
+            }
+        },
+        rotation: match board.panel.rotation.degrees() {
+            90 => Rotation::Quarter,
+            180 => Rotation::Half,
+            270 => Rotation::ThreeQuarters,
+            _ => Rotation::None,
+        },
+    }
+}
+
+pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
+    if !config.export.enabled {
+        return Err(Failure::Refused(
+            "Export is switched off on this box ([export] enabled in scanside.toml).".into(),
+        ));
+    }
+    println!("{}", write_stick(config, to)?);
+    Ok(())
+}
+
+/// Writes the reports that may leave and enters each copy into the database, if it can be opened:
+/// the exporter of the box has no access to it and leaves that to the journal.
+pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
+    let bar = Bar::new("writing the stick", 0);
+    let mut options = export::Options {
+        only: None,
+        progress: &mut |p: export::Progress| bar.set(p.index, p.of),
+    };
+    let exported = export::export(&config.stick_reports(), to, &mut options);
+    bar.end();
+    let exported = exported.map_err(Failure::failed)?;
+    match Store::open(&config.database()) {
+        Ok(store) => {
+            for copy in &exported.copied {
+                let words = "copied and checked";
+                let target = to.display().to_string();
+                store
+                    .exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)
+                    .map_err(Failure::failed)?;
+            }
+        }
+        Err(trouble) => log::warn!("the export is not in the database: {trouble}"),
+    }
+    Ok(exported.sentence())
 }

@@ -46,9 +46,12 @@ pub struct NetCard {
     pub ort_tolerance: f32,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Calibration {
     pub temperature: f32,
+    /// One sentence for the report: on what the temperature was fitted.
+    #[serde(default)]
+    pub words: String,
 }
 
 /// The calibrated probability that each class needs, and how far from the training data the

@@ -19,7 +19,7 @@ mod space;
 mod tree;
 
 pub use scan::{Acquisition, Truth};
-pub use series::{Object, PhantomError, count, object, objects, write};
+pub use series::{Object, PhantomError, count, files, object, objects, write};
 
 use crate::base::grid::Spacing;
 use crate::base::ident::Class;

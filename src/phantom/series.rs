@@ -423,6 +423,24 @@ fn file_name(p: &Phantom, index: usize) -> String {
     }
 }
 
+/// The whole study as the contents of DICOM files, in the order of [`objects`].
+///
+/// # Errors
+/// When the DICOM library refuses a header or cannot encode a slice.
+pub fn files(p: &Phantom) -> Result<Vec<Vec<u8>>, PhantomError> {
+    objects(p)?
+        .par_iter()
+        .map(|object| {
+            let mut bytes = Vec::new();
+            object.write_all(&mut bytes).map_err(|source| PhantomError::File {
+                path: PathBuf::from("memory"),
+                source: Box::new(source),
+            })?;
+            Ok(bytes)
+        })
+        .collect()
+}
+
 /// Writes the study into `dir`, one file a slice; the paths come back feet first.
 ///
 /// # Errors

@@ -56,6 +56,8 @@ pub fn key_images(
                 width,
                 height,
                 pixel_mm: stack.spacing.x.0,
+                left_edge: "R".into(),
+                top_edge: "A".into(),
                 grey: hu.iter().map(|v| grey(*v)).collect(),
                 overlay: enlarge(strength.view(), height, width),
             })

@@ -85,6 +85,7 @@ impl Worker {
         };
         analysis.seconds.read = folder.seconds;
         analysis.seconds.all += folder.seconds;
+        analysis.study.input_sha256 = input.clone();
         if analysis.study.study_uid.is_empty() {
             analysis.study.study_uid = study_uid.to_owned();
         }
@@ -171,6 +172,7 @@ impl Worker {
         Report {
             number: ReportNo(number),
             made: clock::iso_now(),
+            deidentified: false,
             device: self.config.device.clone(),
             site: self.config.site.clone(),
             software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
@@ -228,6 +230,12 @@ pub fn model_facts(model: &Trusted) -> ModelFacts {
                 profile: card.profile.to_string(),
                 demonstration: card.demonstration,
                 limits: card.limits.clone(),
+                calibration: card.calibration.words.clone(),
+                thresholds: Some(crate::finding::Probabilities {
+                    control: card.decision.control,
+                    covid19: card.decision.covid19,
+                    cap: card.decision.cap,
+                }),
             }
         }
         Err(_) => ModelFacts { name: "none".into(), ..ModelFacts::default() },
