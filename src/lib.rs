@@ -24,3 +24,5 @@ pub mod volume;
 
 pub mod evaluate;
 pub mod phantom;
+
+pub mod cli;

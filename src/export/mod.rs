@@ -1,1 +1,247 @@
-//! export
+//! Finished reports to a mounted stick, verified.
+//!
+//! A report's folder is finished when its `SHA256SUMS` is there. Each goes into a new folder
+//! `SCANSIDE/R000123` on the stick; nothing is overwritten or renamed, since a rename on FAT can
+//! leave a name without its bytes. Files first, each synced, the sums last; then everything is
+//! read back past the cache and compared (appliance specification, rules U5 to U8).
+//!
+//! A report that is on the stick already, whole and with the same content, is not written again.
+//! On failure the folder that was being written is removed, and those before it stay: they were
+//! verified. This module neither mounts nor unmounts: [`Exported::sentence`] may be shown once the
+//! stick is unmounted. What a report contains, with a name or without, is decided where it is
+//! written.
+
+mod names;
+mod source;
+mod stick;
+
+use crate::base::ident::ReportNo;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use stick::Seams;
+
+/// The folder of ours at the top of a stick.
+pub const FOLDER: &str = "SCANSIDE";
+
+pub struct Options<'a> {
+    /// The reports to write; all finished ones without it.
+    pub only: Option<&'a BTreeSet<ReportNo>>,
+    /// Called before each file.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// What is being done, for a bar or a line on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub phase: Phase,
+    pub report: ReportNo,
+    /// 1 for the first report.
+    pub index: usize,
+    pub of: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking whether the report is on the stick already.
+    Comparing,
+    Copying,
+    /// Reading back what was written.
+    Checking,
+}
+
+/// A file on the stick, as an audit wants to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopiedFile {
+    pub name: String,
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub number: ReportNo,
+    /// Name of the folder below [`FOLDER`]; with a letter where the plain one was taken.
+    pub folder: String,
+    pub files: Vec<CopiedFile>,
+}
+
+/// What became of the reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    pub copied: Vec<Copied>,
+    /// On the stick before, whole and the same.
+    pub already: Vec<ReportNo>,
+    /// Not as their sums say, here on the box. They were not copied.
+    pub damaged: Vec<ReportNo>,
+}
+
+impl Exported {
+    /// For the screen, when the stick is unmounted.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut words = vec!["SAFE TO REMOVE.".to_owned()];
+        words.push(match (self.copied.len(), self.already.len()) {
+            (0, 0) => "There was no report to copy.".to_owned(),
+            (0, already) => format!("No new report: {} there before.", reports(already, "was")),
+            (copied, 0) => format!("{} copied and checked.", reports(copied, "")),
+            (copied, already) => format!(
+                "{} copied and checked, {} there before.",
+                reports(copied, ""),
+                reports(already, "was")
+            ),
+        });
+        words.extend(
+            self.damaged.iter().map(|number| {
+                format!("Report {number} is damaged on this box and was not copied.")
+            }),
+        );
+        words.join(" ")
+    }
+}
+
+/// "1 report was", "3 reports were", "3 reports".
+fn reports(count: usize, verb: &str) -> String {
+    match (count, verb) {
+        (1, "") => "1 report".to_owned(),
+        (n, "") => format!("{n} reports"),
+        (1, _) => "1 report was".to_owned(),
+        (n, _) => format!("{n} reports were"),
+    }
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    #[error("There is no stick at this place.")]
+    NoStick,
+    #[error("STICK FULL: {needed_mb} MB are needed.")]
+    StickFull { needed_mb: u64 },
+    #[error("The stick is write-protected.")]
+    WriteProtected,
+    #[error("The stick was removed or does not answer.")]
+    Gone(#[source] io::Error),
+    #[error("Copy failed: the stick gives back other bytes than were written. Do not use it.")]
+    OtherBytes,
+    #[error("{FOLDER} on the stick is not a folder of ours.")]
+    Occupied,
+    #[error("There are too many folders of report {0} on the stick.")]
+    NoName(ReportNo),
+    #[error("The stick cannot be written ({0}).")]
+    Stick(#[source] io::Error),
+    #[error("The reports of this box cannot be read ({0}).")]
+    Reports(#[source] io::Error),
+}
+
+/// An export that ended early, and what had been done by then.
+#[derive(Debug)]
+pub struct ExportError {
+    pub cause: Cause,
+    /// These are on the stick, verified.
+    pub done: Exported,
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.done.copied.len() {
+            0 => write!(f, "{} Nothing was exported.", self.cause),
+            n => write!(
+                f,
+                "{} {} copied before and whole.",
+                self.cause,
+                reports(n, "was")
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ExportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+/// Writes the finished reports below `reports` to the stick mounted at `stick`.
+///
+/// # Errors
+/// [`ExportError`] with a sentence for the screen. No half folder is left, unless the stick no
+/// longer takes the deletion; then the folder has no sums, and that says that it is incomplete.
+pub fn export(
+    reports: &Path,
+    stick: &Path,
+    options: &mut Options<'_>,
+) -> Result<Exported, ExportError> {
+    export_through(reports, stick, options, &Seams::real())
+}
+
+fn export_through(
+    reports: &Path,
+    stick: &Path,
+    options: &mut Options<'_>,
+    seams: &Seams<'_>,
+) -> Result<Exported, ExportError> {
+    let mut done = Exported::default();
+    match run(reports, stick, options, seams, &mut done) {
+        Ok(()) => Ok(done),
+        Err(cause) => Err(ExportError { cause, done }),
+    }
+}
+
+fn run(
+    reports: &Path,
+    stick: &Path,
+    options: &mut Options<'_>,
+    seams: &Seams<'_>,
+    done: &mut Exported,
+) -> Result<(), Cause> {
+    let found = source::finished(reports, options.only).map_err(Cause::Reports)?;
+    done.damaged = found.damaged;
+    let stick = stick::Stick::at(stick, seams)?;
+
+    let of = found.reports.len();
+    let mut pending = Vec::new();
+    for (index, report) in found.reports.into_iter().enumerate() {
+        let progress = Progress {
+            phase: Phase::Comparing,
+            report: report.number,
+            index: index + 1,
+            of,
+        };
+        (options.progress)(progress);
+        match stick.place_for(&report)? {
+            stick::Place::Already => done.already.push(report.number),
+            stick::Place::New(folder) => pending.push((report, folder)),
+        }
+    }
+    if pending.is_empty() {
+        return Ok(());
+    }
+
+    stick.require_room(pending.iter().map(|(report, _)| report))?;
+    stick.prepare()?;
+    let of = pending.len();
+    for (index, (report, folder)) in pending.iter().enumerate() {
+        let mut step = |phase| {
+            (options.progress)(Progress {
+                phase,
+                report: report.number,
+                index: index + 1,
+                of,
+            });
+        };
+        match stick.write(report, folder, &mut step) {
+            Ok(files) => done.copied.push(Copied {
+                number: report.number,
+                folder: folder.clone(),
+                files,
+            }),
+            Err(stick::WriteError::Source) => done.damaged.push(report.number),
+            Err(stick::WriteError::Stick(cause)) => return Err(cause),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,13 @@
-//! store
+//! The database, and the only place where SQLite is named.
+//!
+//! One thread owns the connection; everybody else sends it work over a bounded queue and waits
+//! for the answer. WAL with `synchronous=FULL`: a commit that was acknowledged is there after a
+//! power cut. Rows hold paths and hashes; images and reports are files.
+
+mod received;
+mod work;
+mod writer;
+
+pub use received::{Known, NewInstance, StoredInstance};
+pub use work::{NewResult, StudyRow, StudyState};
+pub use writer::{Store, StoreError};

@@ -1,1 +1,18 @@
-//! study
+//! From a heap of images to one stack of slices that may be analysed, or the reason why not.
+//!
+//! `header` is what we read of one image, `assemble` sorts images into stacks by their position
+//! in the patient, `complete` says when a study has stopped arriving, `choose` picks the stack
+//! that the networks get (`refusal` says why there is none), `check` holds it against the
+//! acquisition limits.
+//!
+//! Pure: no clock, no file, no log. What is wrong with a scan is a value, not an error.
+
+pub mod assemble;
+pub mod check;
+pub mod choose;
+pub mod complete;
+pub mod header;
+pub mod refusal;
+
+#[cfg(test)]
+pub(crate) mod fixture;

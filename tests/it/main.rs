@@ -1,1 +1,9 @@
+//! All integration tests, in one binary.
+
+mod house;
+mod peers;
+mod pixels;
+mod preprocess;
 mod reception;
+mod report;
+mod screen;

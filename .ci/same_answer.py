@@ -1,0 +1,81 @@
+"""Two answers of `analyse --json --difference`, from two processors: are they one answer?
+
+    same_answer.py HERE THERE      with HERE.json, HERE.npy, THERE.json, THERE.npy
+
+The words have to be equal. The int8 network is integer arithmetic and has to give the same
+numbers; where a rounding tie in front of it falls the other way (another libm), a voxel may step
+by one. What comes after it is float and may differ in its last digits.
+"""
+
+import array
+import ast
+import json
+import struct
+import sys
+
+SAME = ("state", "reason", "decision", "study_uid", "series_uid", "slices", "model")
+
+# Probabilities and percent: far below what any threshold or printed digit could notice.
+PROBABILITY = 0.005
+PERCENT = 0.2
+
+# One voxel in a thousand may have met a tie.
+SHARE_THAT_DIFFERS = 1e-3
+
+
+def npy(path):
+    """Shape and values of a little-endian float32 file."""
+    with open(path, "rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            sys.exit(f"{path} is not an npy file")
+        major = file.read(2)[0]
+        length = struct.unpack("<H" if major == 1 else "<I", file.read(2 if major == 1 else 4))[0]
+        header = ast.literal_eval(file.read(length).decode("latin1"))
+        if header["descr"] != "<f4" or header["fortran_order"]:
+            sys.exit(f"{path} is not little-endian float32 in C order")
+        values = array.array("f")
+        values.frombytes(file.read())
+    return header["shape"], values
+
+
+def close(what, here, there, tolerance, wrong):
+    for name in sorted(set(here) | set(there)):
+        a, b = here.get(name), there.get(name)
+        print(f"  {what}.{name}: {a} | {b}")
+        if a is None or b is None or abs(a - b) > tolerance:
+            wrong.append(f"{what}.{name} differs by more than {tolerance}: {a} and {b}")
+
+
+def main():
+    here, there = (json.load(open(f"{name}.json")) for name in sys.argv[1:3])
+    wrong = []
+    if here.get("state") != "analysed":
+        wrong.append(f"the phantom was not analysed: {here.get('reason')}")
+    for key in SAME:
+        if here.get(key) != there.get(key):
+            wrong.append(f"{key}: {here.get(key)!r} and {there.get(key)!r}")
+    if [c["code"] for c in here.get("caveats", [])] != [c["code"] for c in there.get("caveats", [])]:
+        wrong.append("the caveats differ")
+    print(f"  decision: {here.get('decision')} | {there.get('decision')}")
+    close("p", here.get("p") or {}, there.get("p") or {}, PROBABILITY, wrong)
+    close("involvement", here.get("involvement") or {}, there.get("involvement") or {}, PERCENT, wrong)
+    for side, answer in (("here", here), ("there", there)):
+        print(f"  seconds {side}: {answer.get('seconds')}")
+
+    (shape, a), (other, b) = (npy(f"{name}.npy") for name in sys.argv[1:3])
+    if shape != other or len(a) != len(b) or not a:
+        wrong.append(f"the differences have the shapes {shape} and {other}")
+    else:
+        steps = [abs(x - y) for x, y in zip(a, b) if x != y]
+        share = len(steps) / len(a)
+        print(f"  difference {shape}: {len(steps)} of {len(a)} voxels differ, most {max(steps, default=0):.6f}")
+        if share > SHARE_THAT_DIFFERS:
+            wrong.append(f"{share:.2%} of the voxels differ: the int8 numbers are not the same")
+
+    if wrong:
+        sys.exit("not the same answer:\n  " + "\n  ".join(wrong))
+    print("the same answer")
+
+
+if __name__ == "__main__":
+    main()

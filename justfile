@@ -1,0 +1,51 @@
+# The chores. The README names the first two; each is one line that works without `just` too.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# cross looks for Cross.toml unless this is set.
+export CROSS_CONFIG := "cross.toml"
+
+# what there is
+default:
+    @just --list
+
+# the main job on this machine: phantoms in over DICOM, screen, report, database and stick out
+demo:
+    cargo run --release -- demo
+
+# every test
+test:
+    cargo test --release
+
+# what CI does, in one go
+ci:
+    .ci/run
+
+# format and lint
+lint:
+    cargo fmt --check
+    cargo clippy --release --all-targets -- -D warnings
+
+# draw the golden pictures and texts anew; look at the difference before committing it
+golden:
+    UPDATE_GOLDEN=1 cargo test --release
+
+# the box's program with Debian's cross packages, and the same answer under emulation
+aarch64:
+    .ci/aarch64
+
+# the same in a container
+cross:
+    cross build --release --target aarch64-unknown-linux-gnu
+
+# exposure of the services
+units:
+    cargo test --release --test it -- house::units --nocapture
+
+# licences, advisories and sources of every crate (needs cargo-deny)
+deny:
+    cargo deny check
+
+# one phantom study of each class, to look at
+phantoms out="target/phantoms":
+    for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

@@ -1,0 +1,281 @@
+//! The commands that work on files.
+
+use super::Failure;
+use super::progress::Bar;
+use crate::base::ident::{Class, ReportNo};
+use crate::board::Board;
+use crate::config::Config;
+use crate::export;
+use crate::infer::{Bundle, Model};
+use crate::phantom::{self, Kernel, Recipe as PhantomRecipe};
+use crate::report::{self, Outcome, Report};
+use crate::screen::panel::drm::DrmFacts;
+use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
+use crate::service::analyse::{Images, analyse as analyse_study};
+use crate::service::clock;
+use crate::service::files::{Folder, read_folder};
+use crate::service::worker::model_facts;
+use crate::store::Store;
+use crate::study::assemble::assemble;
+use crate::study::choose::choose;
+use crate::volume::input::network_input;
+use crate::volume::profiles::{Profile, Recipe};
+use std::path::Path;
+
+pub fn class(text: &str) -> Result<Class, String> {
+    Class::ALL
+        .into_iter()
+        .find(|class| class.word() == text)
+        .ok_or_else(|| "not one of: control, covid19, cap".into())
+}
+
+pub fn kernel(text: &str) -> Result<Kernel, String> {
+    match text {
+        "soft" => Ok(Kernel::Soft),
+        "lung" => Ok(Kernel::Lung),
+        _ => Err("not one of: soft, lung".into()),
+    }
+}
+
+fn read(dir: &Path) -> Result<Folder, Failure> {
+    let folder =
+        read_folder(dir).map_err(|e| Failure::Failed(format!("{}: {e}", dir.display())))?;
+    if folder.headers.is_empty() {
+        return Err(Failure::Refused(format!("there are no DICOM images in {}", dir.display())));
+    }
+    Ok(folder)
+}
+
+pub fn analyse(
+    dir: &Path,
+    json: bool,
+    profile: Option<Profile>,
+    difference: Option<&Path>,
+    model: &Path,
+) -> Result<(), Failure> {
+    let folder = read(dir)?;
+    let bundle = Bundle::load(model).map_err(Failure::failed)?;
+    let trained = bundle.card().profile;
+    if let Some(asked) = profile.filter(|asked| *asked != trained) {
+        return Err(Failure::Refused(format!(
+            "the model {} was trained with profile {trained} and must not run with {asked}",
+            bundle.card().name
+        )));
+    }
+    let bar = Bar::new("denoising slices", 0);
+    let mut analysis = analyse_study(
+        &Images {
+            headers: &folder.headers,
+            load: &|index| folder.pixels(index),
+            unreadable: 0,
+        },
+        Ok(&bundle),
+        &Config::parse("").map_err(Failure::failed)?.limits,
+        &|done, of| bar.set(done, of),
+    );
+    bar.end();
+    analysis.seconds.read = folder.seconds;
+    analysis.seconds.all += folder.seconds;
+    if let (Some(path), Some(map)) = (difference, &analysis.difference) {
+        ndarray_npy::write_npy(path, map).map_err(Failure::failed)?;
+    }
+    let report = Report {
+        number: ReportNo(0),
+        made: clock::iso_now(),
+        deidentified: false,
+        device: String::new(),
+        site: String::new(),
+        software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
+        patient: analysis.patient,
+        study: analysis.study,
+        outcome: analysis.outcome,
+        checks: analysis.checks,
+        caveats: analysis.caveats,
+        model: model_facts(&Ok(bundle)),
+        seconds: analysis.seconds,
+    };
+    if json {
+        println!("{}", report::json::write(&report).map_err(Failure::failed)?);
+    } else {
+        tell(&report);
+    }
+    match report.outcome {
+        Outcome::Analysed(_) => Ok(()),
+        Outcome::NotAnalysed { reason, action, .. } => {
+            Err(Failure::Refused(format!("not analysed: {reason} {action}").trim_end().to_owned()))
+        }
+    }
+}
+
+/// A result as a person at a terminal wants to read it.
+pub fn tell(report: &Report) {
+    println!("{}", report::BANNER);
+    if let Outcome::Analysed(a) = &report.outcome {
+        if report.model.demonstration {
+            println!("{}", report::DEMONSTRATION);
+        }
+        println!();
+        println!("  {}", report::words::result(a.decision));
+        if !a.undecided_because.is_empty() {
+            println!("  {}", a.undecided_because);
+        }
+        println!(
+            "  control {:.3}   covid19 {:.3}   cap {:.3}",
+            a.p.control, a.p.covid19, a.p.cap
+        );
+        println!(
+            "  involvement {:.1} % (right {:.1} %, left {:.1} %)",
+            a.involvement.total_percent, a.involvement.right_percent, a.involvement.left_percent
+        );
+        println!("  distance to the training data {:.1}, limit {:.1}", a.distance, a.distance_limit);
+    }
+    for check in report.checks.iter().filter(|check| check.verdict != "pass") {
+        println!("  {}: {}", check.verdict, check.words);
+    }
+    let s = &report.seconds;
+    println!(
+        "  {} images, {} slices of 1 mm; {:.1} s (read {:.1}, preprocess {:.1}, denoise {:.1}, classify {:.1})",
+        report.study.slices_received,
+        report.study.slices_denoised,
+        s.all,
+        s.read,
+        s.preprocess,
+        s.denoise,
+        s.classify
+    );
+}
+
+pub fn preprocess(recipe: Recipe, dir: &Path, out: &Path) -> Result<(), Failure> {
+    let folder = read(dir)?;
+    let assembly = assemble(&folder.headers);
+    let choice =
+        choose(&assembly, &folder.headers).map_err(|refusal| Failure::Refused(refusal.to_string()))?;
+    let stack = assembly
+        .stacks
+        .get(choice.stack)
+        .ok_or_else(|| Failure::Refused("there is no series to use".into()))?;
+    let input = network_input(recipe, stack, &folder.headers, &|index| folder.pixels(index))
+        .map_err(|e| Failure::Refused(e.to_string()))?;
+    ndarray_npy::write_npy(out, &input.unit).map_err(Failure::failed)?;
+    let (z, y, x) = input.unit.dim();
+    println!("{}: {z} x {y} x {x} from {}", out.display(), choice.why);
+    Ok(())
+}
+
+pub fn phantom(recipe: &PhantomRecipe, out: &Path) -> Result<(), Failure> {
+    let phantom = phantom::generate(recipe);
+    let files = phantom::write(&phantom, out).map_err(Failure::failed)?;
+    println!("{} files in {}", files.len(), out.display());
+    Ok(())
+}
+
+pub fn check(config: &Config) -> Result<(), Failure> {
+    let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
+    let (card, golden) = (bundle.card(), bundle.golden);
+    println!("model {} {}, sha256 {}", card.name, card.version, bundle.sha256);
+    println!(
+        "golden outputs: first network within {:.1e}, second within {:.1e}",
+        golden.bcdu_max_difference, golden.cnn_max_difference
+    );
+    println!("speed: {:.0} ms a slice, {:.0} ms a cube", golden.bcdu_ms, golden.cnn_ms);
+    println!("phantoms, disk, clock, display and peers are not checked yet");
+    Ok(())
+}
+
+pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
+    let store = Store::open(&config.database()).map_err(Failure::failed)?;
+    store.copy_to(out).map_err(Failure::failed)?;
+    println!("the database is in {}", out.display());
+    Ok(())
+}
+
+pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
+    let panel = panel_choice(config, panel)?;
+    screen::run(ScreenConfig { status_file: config.status_file(), panel, once })
+        .map_err(Failure::failed)
+}
+
+/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
+fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
+    if text == "drm" {
+        let board = match &config.board {
+            Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
+            None => Board::desk(),
+        };
+        return Ok(PanelChoice::Drm(drm_facts(&board)));
+    }
+    let usage = || Failure::Usage(format!("\"{text}\" is not drm, png:FILE or png:FILE@800x480"));
+    let rest = text.strip_prefix("png:").ok_or_else(usage)?;
+    let Some((file, size)) = rest.rsplit_once('@') else {
+        return Ok(PanelChoice::Png { file: rest.into(), size: PanelSize::SEVEN_INCH });
+    };
+    let (width, height) = size.split_once('x').ok_or_else(usage)?;
+    let px = (
+        width.parse().map_err(|_| usage())?,
+        height.parse().map_err(|_| usage())?,
+    );
+    if !(64..=8192).contains(&px.0) || !(64..=8192).contains(&px.1) {
+        return Err(usage());
+    }
+    Ok(PanelChoice::Png { file: file.into(), size: PanelSize { px, mm: (0, 0) } })
+}
+
+fn drm_facts(board: &Board) -> DrmFacts {
+    use crate::board;
+    use crate::screen::panel::drm::Rotation;
+    DrmFacts {
+        card: board.panel.card.clone(),
+        connector: match &board.panel.connector {
+            board::Connector::Any => None,
+            board::Connector::Named(name) => Some(name.clone()),
+        },
+        mm: match board.panel.size {
+            board::PanelSize::Edid => None,
+            board::PanelSize::Measured { width, height } => {
+                Some((width.0.round() as u32, height.0.round() as u32))
+            }
+        },
+        rotation: match board.panel.rotation.degrees() {
+            90 => Rotation::Quarter,
+            180 => Rotation::Half,
+            270 => Rotation::ThreeQuarters,
+            _ => Rotation::None,
+        },
+    }
+}
+
+pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
+    if !config.export.enabled {
+        return Err(Failure::Refused(
+            "Export is switched off on this box ([export] enabled in scanside.toml).".into(),
+        ));
+    }
+    println!("{}", write_stick(config, to)?);
+    Ok(())
+}
+
+/// Writes the reports that may leave and enters each copy into the database, if it can be opened:
+/// the exporter of the box has no access to it and leaves that to the journal.
+pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
+    let bar = Bar::new("writing the stick", 0);
+    let mut options = export::Options {
+        only: None,
+        progress: &mut |p: export::Progress| bar.set(p.index, p.of),
+    };
+    let exported = export::export(&config.stick_reports(), to, &mut options);
+    bar.end();
+    let exported = exported.map_err(Failure::failed)?;
+    match Store::open(&config.database()) {
+        Ok(store) => {
+            for copy in &exported.copied {
+                let words = "copied and checked";
+                let target = to.display().to_string();
+                store
+                    .exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)
+                    .map_err(Failure::failed)?;
+            }
+        }
+        Err(trouble) => log::warn!("the export is not in the database: {trouble}"),
+    }
+    Ok(exported.sentence())
+}

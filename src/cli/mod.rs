@@ -1,0 +1,310 @@
+//! The commands. Each one is a few lines around a function of the library.
+//!
+//! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
+
+mod demo;
+mod files;
+mod net;
+mod progress;
+
+use crate::base::ident::Class;
+use crate::config::{self, Config};
+use crate::phantom::{Kernel, Scanner};
+use crate::volume::profiles::{Profile, Size, ZPolicy};
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Chest CT in over DICOM; Covid-19, other pneumonia or neither out. RESEARCH USE ONLY.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// Says more on stderr.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Args {
+    #[must_use]
+    pub fn level(&self) -> log::LevelFilter {
+        match (&self.command, self.verbose) {
+            (_, true) => log::LevelFilter::Debug,
+            (Command::Serve { .. } | Command::Screen { .. } | Command::Export { .. }, false) => {
+                log::LevelFilter::Info
+            }
+            _ => log::LevelFilter::Warn,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Runs the whole box on this machine with throw-away state, plays the console, shows the answer.
+    Demo {
+        /// A study to send instead of the three phantoms.
+        #[arg(long)]
+        study: Option<PathBuf>,
+        #[arg(long, default_value = "scanside-demo")]
+        out: PathBuf,
+    },
+    /// The box: listens, analyses, stores, writes status and reports.
+    Serve {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+        #[arg(long, value_name = "TITLE")]
+        ae: Option<String>,
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// Takes every caller; with a loopback address only.
+        #[arg(long)]
+        allow_any: bool,
+    },
+    /// Draws the status on the display or into a picture.
+    Screen {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// `drm`, or `png:FILE` with an optional `@800x480`.
+        #[arg(long, default_value = "drm")]
+        panel: String,
+        /// Draws once and ends.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Writes finished reports to a mounted stick, reads them back, says SAFE TO REMOVE.
+    Export {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Analyses one series or study from files, without the service.
+    Analyse {
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+        /// The profile to run; the model must have been trained with it.
+        #[arg(long)]
+        profile: Option<Profile>,
+        /// Writes the difference map, float32 (z, y, x).
+        #[arg(long, value_name = "OUT.npy")]
+        difference: Option<PathBuf>,
+        #[arg(long)]
+        model: Option<PathBuf>,
+    },
+    /// Writes the networks' input, float32 (z, y, x), feet first.
+    Preprocess {
+        #[arg(long)]
+        profile: Profile,
+        #[arg(long)]
+        size: Size,
+        #[arg(long, default_value = "iso1")]
+        z_policy: ZPolicy,
+        dir: PathBuf,
+        out: PathBuf,
+    },
+    /// Writes a synthetic chest CT as DICOM.
+    Phantom {
+        #[arg(long, value_parser = files::class)]
+        class: Class,
+        #[arg(long)]
+        seed: u64,
+        #[arg(long)]
+        scanner: Option<Scanner>,
+        #[arg(long, value_parser = files::kernel, value_name = "soft|lung")]
+        kernel: Option<Kernel>,
+        #[arg(long, default_value_t = 512)]
+        matrix: usize,
+        #[arg(long, value_name = "MM")]
+        thickness: Option<f64>,
+        #[arg(long, value_name = "MM")]
+        spacing: Option<f64>,
+        /// Only so many slices from the middle.
+        #[arg(long)]
+        slices: Option<usize>,
+        #[arg(long)]
+        dose: Option<f32>,
+        /// Adds a scout view as a series of its own.
+        #[arg(long)]
+        localizer: bool,
+        outdir: PathBuf,
+    },
+    /// Sends DICOM files, as a console does.
+    Send {
+        #[arg(value_name = "AE@HOST:PORT")]
+        to: String,
+        #[arg(required = true)]
+        dir: Vec<PathBuf>,
+        #[arg(long, default_value = "SCANSIDE_SCU")]
+        calling: String,
+        /// One association per image.
+        #[arg(long)]
+        single: bool,
+        /// Shuffles the images by this seed.
+        #[arg(long, value_name = "SEED")]
+        shuffle: Option<u64>,
+    },
+    /// Asks a DICOM peer whether it is there.
+    Echo {
+        #[arg(value_name = "AE@HOST:PORT")]
+        to: String,
+        #[arg(long, default_value = "SCANSIDE_SCU")]
+        calling: String,
+    },
+    /// Tests the model on this machine.
+    Check {
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Sends what is queued to the PACS. Not built yet.
+    Deliver {
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Judges the model on a cohort. Not built yet.
+    Evaluate {
+        cohort: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Copies the database of a box while it works.
+    Backup {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        out: PathBuf,
+    },
+}
+
+/// How a command fails; each kind has its own exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Usage(String),
+    /// The input was read and is not to be analysed; the sentence says why.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Failure {
+    fn failed(what: impl std::fmt::Display) -> Self {
+        Self::Failed(what.to_string())
+    }
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// [`Failure`], whose text is meant for the person at the terminal.
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo { study, out } => demo::run(study.as_deref(), &out),
+        Command::Serve { config, listen, ae, state, allow_any } => {
+            serve(config.as_deref(), listen, ae, state, allow_any)
+        }
+        Command::Screen { config, panel, once } => {
+            files::screen(&load(config.as_deref())?, &panel, once)
+        }
+        Command::Export { config, to } => files::export(&load(config.as_deref())?, &to),
+        Command::Analyse { dir, json, profile, difference, model } => files::analyse(
+            &dir,
+            json,
+            profile,
+            difference.as_deref(),
+            &model.unwrap_or_else(config::shipped_model),
+        ),
+        Command::Preprocess { profile, size, z_policy, dir, out } => files::preprocess(
+            crate::volume::profiles::Recipe { profile, size, z_policy },
+            &dir,
+            &out,
+        ),
+        Command::Phantom {
+            class,
+            seed,
+            scanner,
+            kernel,
+            matrix,
+            thickness,
+            spacing,
+            slices,
+            dose,
+            localizer,
+            outdir,
+        } => files::phantom(
+            &crate::phantom::Recipe {
+                scanner,
+                kernel,
+                matrix,
+                thickness_mm: thickness,
+                spacing_mm: spacing,
+                slices,
+                dose,
+                localizer,
+                ..crate::phantom::Recipe::new(class, seed)
+            },
+            &outdir,
+        ),
+        Command::Send { to, dir, calling, single, shuffle } => {
+            net::send(&to, &dir, &calling, single, shuffle)
+        }
+        Command::Echo { to, calling } => net::echo(&to, &calling),
+        Command::Check { config } => files::check(&load(config.as_deref())?),
+        Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
+        Command::Deliver { .. } => Err(Failure::failed(
+            "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
+        )),
+        Command::Evaluate { .. } => Err(Failure::failed(
+            "evaluation is not built yet; `scanside analyse --json` gives one study's numbers",
+        )),
+    }
+}
+
+fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    path.map_or_else(|| Config::parse(""), Config::load).map_err(|e| Failure::Usage(e.to_string()))
+}
+
+fn serve(
+    path: Option<&Path>,
+    listen: Option<SocketAddr>,
+    ae: Option<String>,
+    state: Option<PathBuf>,
+    allow_any: bool,
+) -> Result<(), Failure> {
+    let usage = |e: config::ConfigError| Failure::Usage(e.to_string());
+    let mut config = load(path)?;
+    if let Some(listen) = listen {
+        config.listen = listen;
+    }
+    if let Some(title) = ae {
+        config.ae_title = config::title(title).map_err(usage)?;
+    }
+    if let Some(state) = state {
+        config.runtime = state.join("run");
+        config.state = state;
+    }
+    if allow_any {
+        config.allow_any().map_err(usage)?;
+        config.lenient_disk = true;
+    }
+    // One process holds the port and the networks: a panic anywhere ends it, and systemd starts it
+    // anew. A half-dead service that still answers would be worse than a short gap.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        std::process::abort();
+    }));
+    let options = crate::service::Options {
+        listener: net::inherited_listener()?,
+        watcher: Some(Box::new(|note| {
+            if let crate::service::Note::Ready { address, ae_title } = note {
+                println!("ready {address} {ae_title}");
+            }
+        })),
+        stop: None,
+    };
+    crate::service::serve(config, options).map_err(Failure::failed)
+}

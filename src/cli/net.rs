@@ -1,0 +1,78 @@
+//! The console's side: send and echo. And the listener that systemd hands over.
+
+use super::Failure;
+use super::progress::Bar;
+use crate::delivery::object::{Item, collect};
+use crate::delivery::scu::{self, Answer, Destination, Options, Outcome};
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+/// A single-threaded runtime for one conversation.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)
+}
+
+pub fn echo(to: &str, calling: &str) -> Result<(), Failure> {
+    let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
+    let took =
+        runtime()?.block_on(scu::echo(&destination, &Options::new(calling))).map_err(Failure::failed)?;
+    println!("{} answers after {:.0} ms", destination.called, took.as_secs_f64() * 1e3);
+    Ok(())
+}
+
+pub fn send(
+    to: &str,
+    folders: &[PathBuf],
+    calling: &str,
+    single: bool,
+    shuffle: Option<u64>,
+) -> Result<(), Failure> {
+    let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
+    let items: Vec<Item> =
+        collect(folders).map_err(Failure::failed)?.into_iter().map(Item::File).collect();
+    if items.is_empty() {
+        return Err(Failure::Refused("there are no DICOM files to send".into()));
+    }
+    let options = Options { one_association_per_image: single, shuffle, ..Options::new(calling) };
+    let answers = transfer(&items, &destination, &options)?;
+    let lost: Vec<&Answer> = answers.iter().filter(|a| !a.outcome.is_delivered()).collect();
+    println!("{} of {} instances stored by {}", answers.len() - lost.len(), answers.len(), to);
+    for answer in lost.iter().take(10) {
+        println!("  not stored: {}: {}", answer.sop, words(&answer.outcome));
+    }
+    if lost.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!("{} instances were not stored", lost.len())))
+    }
+}
+
+/// Sends with a bar.
+pub fn transfer(
+    items: &[Item],
+    to: &Destination,
+    options: &Options,
+) -> Result<Vec<Answer>, Failure> {
+    let bar = Bar::new("sending", items.len());
+    let mut done = 0;
+    let answers = runtime()?.block_on(scu::send(items, to, options, |_| {
+        done += 1;
+        bar.set(done, items.len());
+    }));
+    bar.end();
+    answers.map_err(Failure::failed)
+}
+
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answered { status, comment } => format!("status {status:04X} {comment}"),
+        Outcome::NotAccepted => "the peer takes neither this class nor this syntax".into(),
+        Outcome::Unreadable(why) => why.clone(),
+        Outcome::Lost(why) => format!("the association ended first: {why}"),
+    }
+}
+
+/// The listener of `scanside-serve.socket`, when systemd started us.
+pub fn inherited_listener() -> Result<Option<TcpListener>, Failure> {
+    listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(Failure::failed)
+}

@@ -1,0 +1,171 @@
+//! The share of lung with raised difference, total and per side.
+//!
+//! The difference is smoothed, thresholded by the card, and counted inside the lung mask without
+//! its outermost voxel, where partial volume of the chest wall looks like an opacity.
+
+use super::Involvement;
+use super::lungs::{Lungs, Side};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+use rayon::prelude::*;
+
+/// Where the lung is involved (z, y, x), and how much of it.
+#[derive(Clone, Debug)]
+pub struct Involved {
+    pub mask: Array3<bool>,
+    pub share: Involvement,
+    /// Percent of the lung in each slice.
+    pub profile: Vec<f32>,
+}
+
+/// Applies the card's rule: gaussian of `sigma` voxels in the slice, then `threshold`.
+#[must_use]
+pub fn measure(difference: &Array3<f32>, lungs: &Lungs, sigma: f32, threshold: f32) -> Involved {
+    let kernel = gaussian(sigma);
+    let slices: Vec<(Array2<bool>, [usize; 4])> = (0..difference.dim().0)
+        .into_par_iter()
+        .map(|z| {
+            let smooth = blur(difference.index_axis(Axis(0), z), &kernel);
+            let lung = lungs.mask.index_axis(Axis(0), z);
+            let mut raised = Array2::from_elem(smooth.raw_dim(), false);
+            let mut count = [0; 4];
+            for ((y, x), _) in lung.indexed_iter().filter(|(_, lung)| **lung) {
+                if !inside(lung, y, x) {
+                    continue;
+                }
+                let side = if lungs.side(x) == Side::Right { 0 } else { 2 };
+                count[side] += 1;
+                if smooth[[y, x]] > threshold {
+                    raised[[y, x]] = true;
+                    count[side + 1] += 1;
+                }
+            }
+            (raised, count)
+        })
+        .collect();
+    let mut mask = Array3::from_elem(difference.raw_dim(), false);
+    for (mut out, (raised, _)) in mask.axis_iter_mut(Axis(0)).zip(&slices) {
+        out.assign(raised);
+    }
+    let counts: Vec<[usize; 4]> = slices.iter().map(|(_, count)| *count).collect();
+    let percent = |part: usize, whole: usize| {
+        if whole == 0 {
+            0.0
+        } else {
+            100.0 * part as f32 / whole as f32
+        }
+    };
+    let all = counts
+        .iter()
+        .fold([0; 4], |sum, c| std::array::from_fn(|i| sum[i] + c[i]));
+    Involved {
+        mask,
+        share: Involvement {
+            total_percent: percent(all[1] + all[3], all[0] + all[2]),
+            right_percent: percent(all[1], all[0]),
+            left_percent: percent(all[3], all[2]),
+        },
+        profile: counts
+            .iter()
+            .map(|c| percent(c[1] + c[3], c[0] + c[2]))
+            .collect(),
+    }
+}
+
+/// All four neighbours are lung too.
+fn inside(lung: ArrayView2<bool>, y: usize, x: usize) -> bool {
+    let at = |y: usize, x: usize| lung.get((y, x)).copied().unwrap_or(false);
+    y > 0 && x > 0 && at(y - 1, x) && at(y + 1, x) && at(y, x - 1) && at(y, x + 1)
+}
+
+/// Normalised weights out to three sigma; one weight for sigma 0.
+fn gaussian(sigma: f32) -> Vec<f32> {
+    if sigma <= 0.0 {
+        return vec![1.0];
+    }
+    let radius = (3.0 * sigma).ceil() as i32;
+    let weights: Vec<f32> = (-radius..=radius)
+        .map(|q| (-0.5 * (q as f32 / sigma).powi(2)).exp())
+        .collect();
+    let sum: f32 = weights.iter().sum();
+    weights.iter().map(|w| w / sum).collect()
+}
+
+/// Separable convolution with the edge repeated.
+fn blur(slice: ArrayView2<f32>, kernel: &[f32]) -> Array2<f32> {
+    let (ny, nx) = slice.dim();
+    let radius = kernel.len() / 2;
+    let reach = |centre: usize, tap: usize, n: usize| {
+        (centre + tap)
+            .saturating_sub(radius)
+            .min(n.saturating_sub(1))
+    };
+    let rows = Array2::from_shape_fn((ny, nx), |(y, x)| {
+        kernel
+            .iter()
+            .enumerate()
+            .map(|(tap, w)| w * slice[[y, reach(x, tap, nx)]])
+            .sum::<f32>()
+    });
+    Array2::from_shape_fn((ny, nx), |(y, x)| {
+        kernel
+            .iter()
+            .enumerate()
+            .map(|(tap, w)| w * rows[[reach(y, tap, ny), x]])
+            .sum::<f32>()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::LungFacts;
+
+    fn lungs() -> Lungs {
+        let mask = Array3::from_shape_fn((4, 20, 20), |(_, y, x)| {
+            (2..18).contains(&y) && ((2..9).contains(&x) || (11..18).contains(&x))
+        });
+        Lungs {
+            mask,
+            midline: 10,
+            facts: LungFacts::default(),
+        }
+    }
+
+    #[test]
+    fn a_raised_half_of_the_left_lung_is_half_of_it() {
+        let raised = Array3::from_shape_fn(
+            (4, 20, 20),
+            |(_, y, x)| {
+                if x >= 10 && y < 10 { 0.5 } else { 0.0 }
+            },
+        );
+        let involved = measure(&raised, &lungs(), 0.0, 0.1);
+        assert_eq!(involved.share.right_percent, 0.0);
+        assert!(
+            (involved.share.left_percent - 50.0).abs() < 1e-3,
+            "{:?}",
+            involved.share
+        );
+        assert!((involved.share.total_percent - 25.0).abs() < 1e-3);
+        assert!(involved.profile.iter().all(|p| (p - 25.0).abs() < 1e-3));
+    }
+
+    #[test]
+    fn what_lies_outside_the_lungs_does_not_count() {
+        let raised = Array3::from_shape_fn((4, 20, 20), |(_, y, _)| if y < 3 { 1.0 } else { 0.0 });
+        assert_eq!(
+            measure(&raised, &lungs(), 0.0, 0.1).share.total_percent,
+            0.0
+        );
+    }
+
+    #[test]
+    fn smoothing_keeps_a_constant_and_quenches_a_speck() {
+        let kernel = gaussian(1.0);
+        let flat = blur(Array2::from_elem((7, 7), 0.3).view(), &kernel);
+        assert!(flat.iter().all(|v| (v - 0.3).abs() < 1e-6));
+        let mut speck = Array2::zeros((7, 7));
+        speck[[3, 3]] = 1.0;
+        assert!(blur(speck.view(), &kernel)[[3, 3]] < 0.2);
+    }
+}

@@ -1,0 +1,234 @@
+//! A report without the patient: what goes on a stick unless a site says otherwise.
+//!
+//! | field | becomes |
+//! |---|---|
+//! | patient (name, ID, birth date, sex, age) | empty |
+//! | study and series UID | another UID, the same for the same study and secret |
+//! | study date, moment of the analysis | the year |
+//! | study time, study description | empty |
+//! | site, device | empty |
+//! | value of the age check | empty |
+//! | any of the removed texts inside another text | `[removed]` |
+//!
+//! The pictures carry no patient text of ours. Text that a scanner burned into its pixels is not
+//! looked for: chest series that pass the checks are primary axial images.
+
+use super::{CheckRow, Outcome, Patient, Report, words};
+use crate::base::ident::Private;
+use sha2::{Digest, Sha256};
+
+/// Shorter texts are not searched for in other texts: "M" or "7" would be everywhere.
+const SHORTEST_NEEDLE: usize = 4;
+
+const REMOVED: &str = "[removed]";
+
+impl Report {
+    /// The same report without what points to a person; see the module's table.
+    ///
+    /// UIDs are replaced through SHA-256 over `secret` and the UID. With a secret of the box nobody
+    /// who knows the real UIDs can find them again; the same study keeps one UID over all exports.
+    #[must_use]
+    pub fn deidentified(&self, secret: &[u8]) -> Report {
+        let needles = self.needles();
+        let scrub = |text: &str| scrubbed(text, &needles);
+
+        let mut report = self.clone();
+        report.deidentified = true;
+        report.patient = Patient::default();
+        report.made = year(&self.made);
+        report.device = String::new();
+        report.site = String::new();
+
+        let study = &mut report.study;
+        study.study_uid = replaced_uid(&study.study_uid, secret);
+        study.series_uid = replaced_uid(&study.series_uid, secret);
+        study.date = year(&study.date);
+        study.time = String::new();
+        study.description = String::new();
+        for text in [
+            &mut study.scanner,
+            &mut study.kernel,
+            &mut study.series_choice,
+        ] {
+            *text = scrub(text);
+        }
+
+        for check in &mut report.checks {
+            let CheckRow { value, words, .. } = check;
+            *value = if check.code.contains("age") {
+                String::new()
+            } else {
+                scrub(value)
+            };
+            *words = scrub(words);
+        }
+        for caveat in &mut report.caveats {
+            caveat.words = scrub(&caveat.words);
+        }
+        match &mut report.outcome {
+            Outcome::NotAnalysed { reason, action, .. } => {
+                *reason = scrub(reason);
+                *action = scrub(action);
+            }
+            Outcome::Analysed(analysed) => {
+                analysed.undecided_because = scrub(&analysed.undecided_because);
+            }
+        }
+        report
+    }
+
+    /// What must not be found anywhere in the de-identified report, longest first.
+    fn needles(&self) -> Vec<String> {
+        let mut needles = Vec::new();
+        let name = self.patient.name.reveal();
+        needles.push(name.to_owned());
+        needles.extend(words::names(name));
+        needles.extend(name.split(['^', '=', ' ']).map(str::to_owned));
+        let private = |text: &Private| text.reveal().to_owned();
+        needles.push(private(&self.patient.id));
+        needles.push(private(&self.patient.birth_date));
+        needles.push(words::date(self.patient.birth_date.reveal()));
+        let study = &self.study;
+        needles.extend(
+            [
+                &study.study_uid,
+                &study.series_uid,
+                &study.date,
+                &study.time,
+                &study.description,
+                &self.site,
+                &self.device,
+            ]
+            .map(Clone::clone),
+        );
+        needles.retain(|text| text.chars().count() >= SHORTEST_NEEDLE);
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        needles.dedup();
+        needles
+    }
+}
+
+/// Takes each needle out of the text, in capitals or not.
+fn scrubbed(text: &str, needles: &[String]) -> String {
+    // One character stands for what is gone until the end, so that no needle is found in the
+    // replacement of another one.
+    const GONE: &str = "\u{1}";
+    let mut text = text.to_owned();
+    for needle in needles {
+        let needle = needle.to_lowercase();
+        loop {
+            let lower = text.to_lowercase();
+            let Some(at) = lower.find(&needle) else { break };
+            // Lower case can have another length than the text itself (the Turkish dotted I). Then
+            // positions do not carry over, and the whole text goes.
+            let same = lower.len() == text.len();
+            match text.get(at..at + needle.len()) {
+                Some(_) if same => text.replace_range(at..at + needle.len(), GONE),
+                _ => return REMOVED.to_owned(),
+            }
+        }
+    }
+    text.replace(GONE, REMOVED)
+}
+
+/// A UID under 2.25 (PS3.5 annex B.2): the first 128 bits of the hash as one number.
+fn replaced_uid(uid: &str, secret: &[u8]) -> String {
+    if uid.is_empty() {
+        return String::new();
+    }
+    let mut hasher = Sha256::new();
+    hasher.update((secret.len() as u64).to_le_bytes());
+    hasher.update(secret);
+    hasher.update(uid.as_bytes());
+    let number = hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("2.25.{number}")
+}
+
+/// The year of a date that begins with one; empty otherwise.
+fn year(date: &str) -> String {
+    match date.get(0..4) {
+        Some(year) if year.bytes().all(|b| b.is_ascii_digit()) => year.to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{files, sample};
+    use super::*;
+    use crate::base::ident::checked_uid;
+
+    #[test]
+    fn nothing_of_the_patient_is_left() {
+        let mut report = sample::covid();
+        report.patient.name = Private::new("Zwickelmeier^Quendoline");
+        report.patient.id = Private::new("PID-77-4711");
+        report.study.description = "Thorax Dr. Hohenstolz".to_owned();
+        report.site = "St. Elsewhere".to_owned();
+        report.study.series_choice =
+            "Series 'QUENDOLINE Lung 1.0' for Dr. Hohenstolz: axial. Thorax Dr. Hohenstolz."
+                .to_owned();
+        report.caveats[0].words = "Header says pid-77-4711.".to_owned();
+
+        let hidden = report.deidentified(b"secret");
+        let files = files(&hidden).unwrap();
+        let json = String::from_utf8(files[1].1.clone())
+            .unwrap()
+            .to_lowercase();
+        for needle in [
+            "zwickelmeier",
+            "quendoline",
+            "4711",
+            "thorax dr. hohenstolz",
+            "elsewhere",
+            &report.study.study_uid,
+            &report.study.series_uid,
+            &report.study.date,
+        ] {
+            assert!(!json.contains(needle), "{needle}");
+        }
+        assert!(json.contains("[removed]"));
+        assert!(json.contains("\"patient\": null"));
+        assert_eq!(hidden.study.date, "2020");
+        assert_eq!(hidden.made, "2020");
+    }
+
+    #[test]
+    fn a_study_keeps_one_new_uid_per_secret() {
+        let report = sample::covid();
+        let one = report.deidentified(b"one").study.study_uid;
+        assert_eq!(one, report.deidentified(b"one").study.study_uid);
+        assert_ne!(one, report.deidentified(b"two").study.study_uid);
+        assert!(one.starts_with("2.25."));
+        assert!(checked_uid(&one).is_ok());
+    }
+
+    #[test]
+    fn texts_that_grow_in_lower_case_are_removed_whole() {
+        assert_eq!(
+            scrubbed("seen by İpek Yılmaz", &["Yılmaz".to_owned()]),
+            REMOVED
+        );
+        assert_eq!(
+            scrubbed("by MÜLLER.", &["Müller".to_owned()]),
+            "by [removed]."
+        );
+        assert_eq!(
+            scrubbed("a scout view", &["Müller".to_owned()]),
+            "a scout view"
+        );
+    }
+
+    #[test]
+    fn a_patient_called_removed_ends_the_search() {
+        let needles = ["removed".to_owned(), "move".to_owned()];
+        assert_eq!(
+            scrubbed("removed, moved", &needles),
+            "[removed], [removed]d"
+        );
+    }
+}

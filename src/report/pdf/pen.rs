@@ -1,0 +1,323 @@
+//! Pages as lists of marks, with a structure beside them; at the end both become a PDF.
+//!
+//! Marks are collected first and drawn last, because the footer of the first page says how many
+//! pages there are. Each mark either belongs to a node of the structure tree, or is an artifact
+//! that a screen reader skips: lines, grounds, the banner after the first page.
+//!
+//! Units are points, the origin is the upper left corner.
+
+use super::face::{Faces, Run, Style};
+use krilla::geom::{Path, PathBuilder, Rect};
+
+/// A4.
+pub const PAGE_WIDTH: f32 = 595.28;
+pub const PAGE_HEIGHT: f32 = 841.89;
+
+/// 15 mm at the sides: every printer reaches it, and a hole punch leaves the text alone.
+pub const LEFT: f32 = 42.5;
+pub const RIGHT: f32 = PAGE_WIDTH - LEFT;
+pub const WIDTH: f32 = RIGHT - LEFT;
+
+/// Nothing of the flow stands below this line; the footer does.
+pub const BOTTOM: f32 = 806.0;
+
+/// More pages than this are never made: texts of a header could ask for any number.
+const MOST_PAGES: usize = 4;
+
+/// What a node of the structure tree is.
+#[derive(Clone, Debug)]
+pub enum Role {
+    Section,
+    /// Level and title.
+    Heading(u16, String),
+    Paragraph,
+    Table,
+    Row,
+    HeadCell,
+    Cell,
+    /// With the words that stand for the picture.
+    Figure(String),
+}
+
+pub enum Child {
+    Node(usize),
+    /// Page and place in its list.
+    Mark(usize, usize),
+}
+
+pub struct Node {
+    pub role: Role,
+    pub children: Vec<Child>,
+}
+
+/// An image for the PDF: one byte a pixel for grey, three for RGB.
+#[derive(Clone, Hash)]
+pub struct Picture {
+    pub width: u32,
+    pub height: u32,
+    pub grey: bool,
+    pub bytes: std::sync::Arc<Vec<u8>>,
+}
+
+pub enum Mark {
+    Text {
+        x: f32,
+        baseline: f32,
+        runs: Vec<Run>,
+        style: Style,
+    },
+    Fill {
+        path: Path,
+        colour: [u8; 3],
+    },
+    Stroke {
+        path: Path,
+        colour: [u8; 3],
+        width: f32,
+        dashed: bool,
+    },
+    Picture {
+        area: Rect,
+        picture: Picture,
+    },
+}
+
+#[derive(Default)]
+pub struct Sheet {
+    /// Drawn first, always artifacts: grounds whose height is known only after their text is set.
+    pub under: Vec<Mark>,
+    /// With `true` for a mark that belongs to the structure.
+    pub marks: Vec<(Mark, bool)>,
+}
+
+pub struct Pen {
+    pub faces: Faces,
+    pub sheets: Vec<Sheet>,
+    /// The first one is the root.
+    pub nodes: Vec<Node>,
+    open: Vec<usize>,
+    /// Title, page and height of each section, for the outline.
+    pub outline: Vec<(String, usize, f32)>,
+    /// Where the flow goes on.
+    pub y: f32,
+}
+
+impl Pen {
+    pub fn new(faces: Faces) -> Self {
+        Self {
+            faces,
+            sheets: vec![Sheet::default()],
+            nodes: vec![Node {
+                role: Role::Section,
+                children: Vec::new(),
+            }],
+            open: Vec::new(),
+            outline: Vec::new(),
+            y: 0.0,
+        }
+    }
+
+    pub fn page(&self) -> usize {
+        self.sheets.len() - 1
+    }
+
+    /// Starts another page, unless there are too many. `false`: the flow stays where it is and
+    /// the caller leaves the rest out.
+    pub fn turn(&mut self) -> bool {
+        if self.sheets.len() >= MOST_PAGES {
+            return false;
+        }
+        self.sheets.push(Sheet::default());
+        true
+    }
+
+    /// Runs `draw` with its marks inside a new node of the structure.
+    pub fn within<T>(&mut self, role: Role, draw: impl FnOnce(&mut Self) -> T) -> T {
+        let node = self.nodes.len();
+        let parent = self.open.last().copied().unwrap_or(0);
+        self.nodes.push(Node {
+            role,
+            children: Vec::new(),
+        });
+        if let Some(parent) = self.nodes.get_mut(parent) {
+            parent.children.push(Child::Node(node));
+        }
+        self.open.push(node);
+        let drawn = draw(self);
+        self.open.pop();
+        drawn
+    }
+
+    fn place(&mut self, mark: Mark, structured: bool) {
+        let page = self.page();
+        let node = self.open.last().copied().filter(|_| structured);
+        let Some(sheet) = self.sheets.last_mut() else {
+            return;
+        };
+        let at = sheet.marks.len();
+        sheet.marks.push((mark, node.is_some()));
+        if let Some(node) = node.and_then(|node| self.nodes.get_mut(node)) {
+            node.children.push(Child::Mark(page, at));
+        }
+    }
+
+    /// A line of text that was made to fit before, on its baseline. Returns its width.
+    fn set(&mut self, x: f32, baseline: f32, line: &str, style: Style) -> f32 {
+        if line.is_empty() {
+            return 0.0;
+        }
+        let runs = self.faces.shape(line, style.weight);
+        let width = runs.iter().map(|run| run.advance).sum::<f32>() * style.size;
+        let mark = Mark::Text {
+            x,
+            baseline,
+            runs,
+            style,
+        };
+        self.place(mark, true);
+        width
+    }
+
+    /// One line on its baseline, shortened to `width`. Returns the width it took.
+    pub fn text(&mut self, x: f32, baseline: f32, width: f32, text: &str, style: Style) -> f32 {
+        let line = self.faces.line(text, style, width);
+        self.set(x, baseline, &line, style)
+    }
+
+    /// The same, ending at `right`.
+    pub fn text_right(&mut self, right: f32, baseline: f32, width: f32, text: &str, style: Style) {
+        let line = self.faces.line(text, style, width);
+        let taken = self.faces.width(&line, style);
+        self.set(right - taken, baseline, &line, style);
+    }
+
+    /// The same, around `centre`.
+    pub fn text_centred(&mut self, centre: f32, baseline: f32, width: f32, text: &str, s: Style) {
+        let line = self.faces.line(text, s, width);
+        let taken = self.faces.width(&line, s);
+        self.set(centre - taken / 2.0, baseline, &line, s);
+    }
+
+    /// Lines below each other, the first baseline at `baseline`. Returns the baseline after the
+    /// last one.
+    pub fn lines(&mut self, x: f32, baseline: f32, leading: f32, set: &Setting) -> f32 {
+        let mut baseline = baseline;
+        for line in &set.lines {
+            self.set(x, baseline, line, set.style);
+            baseline += leading;
+        }
+        baseline
+    }
+
+    /// Breaks a text for [`Pen::lines`].
+    pub fn break_text(&self, text: &str, style: Style, width: f32, most: usize) -> Setting {
+        Setting {
+            lines: self.faces.lines(text, style, width, most),
+            style,
+        }
+    }
+
+    pub fn fill(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3]) {
+        if let Some(path) = rectangle(x, y, w, h) {
+            self.place(Mark::Fill { path, colour }, false);
+        }
+    }
+
+    /// A ground below everything else on this page.
+    pub fn ground(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3]) {
+        if let (Some(path), Some(sheet)) = (rectangle(x, y, w, h), self.sheets.last_mut()) {
+            sheet.under.push(Mark::Fill { path, colour });
+        }
+    }
+
+    pub fn frame(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3], width: f32) {
+        if let Some(path) = rectangle(x, y, w, h) {
+            let dashed = false;
+            self.place(
+                Mark::Stroke {
+                    path,
+                    colour,
+                    width,
+                    dashed,
+                },
+                false,
+            );
+        }
+    }
+
+    pub fn stroke(&mut self, points: &[(f32, f32)], colour: [u8; 3], width: f32, dashed: bool) {
+        if let Some(path) = polygon(points, false) {
+            self.place(
+                Mark::Stroke {
+                    path,
+                    colour,
+                    width,
+                    dashed,
+                },
+                false,
+            );
+        }
+    }
+
+    pub fn shape(&mut self, points: &[(f32, f32)], colour: [u8; 3]) {
+        if let Some(path) = polygon(points, true) {
+            self.place(Mark::Fill { path, colour }, false);
+        }
+    }
+
+    /// A closed outline.
+    pub fn outline_shape(&mut self, points: &[(f32, f32)], colour: [u8; 3], width: f32) {
+        if let Some(path) = polygon(points, true) {
+            let dashed = false;
+            self.place(
+                Mark::Stroke {
+                    path,
+                    colour,
+                    width,
+                    dashed,
+                },
+                false,
+            );
+        }
+    }
+
+    pub fn picture(&mut self, x: f32, y: f32, w: f32, h: f32, picture: Picture) {
+        if let Some(area) = Rect::from_xywh(x, y, w, h) {
+            self.place(Mark::Picture { area, picture }, true);
+        }
+    }
+}
+
+/// A text broken into lines.
+pub struct Setting {
+    pub lines: Vec<String>,
+    pub style: Style,
+}
+
+impl Setting {
+    pub fn height(&self, leading: f32) -> f32 {
+        self.lines.len() as f32 * leading
+    }
+}
+
+fn rectangle(x: f32, y: f32, w: f32, h: f32) -> Option<Path> {
+    let mut builder = PathBuilder::new();
+    builder.push_rect(Rect::from_xywh(x, y, w, h)?);
+    builder.finish()
+}
+
+fn polygon(points: &[(f32, f32)], close: bool) -> Option<Path> {
+    if points.iter().any(|(x, y)| !x.is_finite() || !y.is_finite()) {
+        return None;
+    }
+    let mut builder = PathBuilder::new();
+    let (first, others) = points.split_first()?;
+    builder.move_to(first.0, first.1);
+    for (x, y) in others {
+        builder.line_to(*x, *y);
+    }
+    if close {
+        builder.close();
+    }
+    builder.finish()
+}

@@ -1,0 +1,231 @@
+//! The lower half of the first page: how much of the lungs, and where.
+
+use super::super::{Analysed, KeyImage, png, words};
+use super::pen::{BOTTOM, LEFT, Pen, Picture, RIGHT, Role, WIDTH};
+use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
+use std::sync::Arc;
+
+pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
+    const HEIGHT: f32 = 54.0;
+    const LEFT_WIDTH: f32 = 236.0;
+    if !room(pen, HEIGHT + 30.0) {
+        return;
+    }
+    section(pen, "Involvement");
+    let top = pen.y;
+    let part = analysed.involvement;
+    let columns = [
+        ("Both lungs", part.total_percent, 17.0),
+        ("Right", part.right_percent, 13.0),
+        ("Left", part.left_percent, 13.0),
+    ];
+    let mut x = LEFT;
+    for (label, share, size) in columns {
+        pen.within(Role::Paragraph, |pen| {
+            pen.text(x, top + 9.0, 80.0, label, text(7.4, GREY));
+            pen.text(
+                x,
+                top + 26.0,
+                84.0,
+                &words::percent(share),
+                strong(size, INK),
+            );
+        });
+        x += if size > 15.0 { 92.0 } else { 70.0 };
+    }
+    let volumes = format!(
+        "Lung volume right {:.1} l, left {:.1} l.",
+        analysed.lungs.right_ml / 1000.0,
+        analysed.lungs.left_ml / 1000.0
+    );
+    let note = format!("{} {volumes}", words::INVOLVEMENT);
+    let note = pen.break_text(&note, text(6.8, GREY), LEFT_WIDTH - 10.0, 3);
+    pen.within(Role::Paragraph, |pen| {
+        pen.lines(LEFT, top + 38.0, 8.6, &note)
+    });
+    strip(pen, analysed, LEFT + LEFT_WIDTH + 14.0, top);
+    pen.y = top + HEIGHT + 8.0;
+}
+
+/// The share of involved lung from feet to head, with the key slices marked.
+fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
+    const HEIGHT: f32 = 38.0;
+    let axis = 24.0;
+    let left = x + axis;
+    let width = RIGHT - left;
+    let base = top + HEIGHT + 3.0;
+    let finite = |share: &f32| {
+        if share.is_finite() {
+            share.max(0.0)
+        } else {
+            0.0
+        }
+    };
+    let shares: Vec<f32> = analysed.profile.iter().map(finite).collect();
+    let highest = shares.iter().copied().fold(0.0_f32, f32::max);
+    // The axis ends at a round number and never below 10 %, so that noise does not look like much.
+    let scale = [10.0, 20.0, 50.0, 100.0]
+        .into_iter()
+        .find(|end| highest <= *end)
+        .unwrap_or(100.0);
+    let words = format!(
+        "Share of involved lung per slice from feet to head, at most {highest:.0} percent; the key \
+         slices are marked with their numbers."
+    );
+    pen.within(Role::Figure(words), |pen| {
+        pen.text_right(
+            left - 4.0,
+            top + 6.0,
+            axis,
+            &format!("{scale:.0} %"),
+            text(6.4, GREY),
+        );
+        pen.text_right(left - 4.0, base, axis, "0 %", text(6.4, GREY));
+        pen.stroke(&[(left, top + 3.0), (RIGHT, top + 3.0)], RULE, 0.5, true);
+        let middle = top + 3.0 + (base - top - 3.0) / 2.0;
+        pen.stroke(&[(left, middle), (RIGHT, middle)], RULE, 0.5, true);
+        let count = shares.len().max(1) as f32;
+        let step = width / count;
+        for (z, share) in shares.iter().enumerate() {
+            let height = (base - top - 3.0) * (share / scale).min(1.0);
+            if height > 0.15 {
+                let bar = left + z as f32 * step;
+                pen.fill(
+                    bar + 0.3,
+                    base - height,
+                    (step - 0.6).max(0.4),
+                    height,
+                    VIOLET,
+                );
+            }
+        }
+        pen.stroke(&[(left, base), (RIGHT, base)], INK, 0.7, false);
+        let centres: Vec<f32> = analysed
+            .shown()
+            .iter()
+            .map(|image| left + (image.network_z as f32 + 0.5).min(count) * step)
+            .collect();
+        let baseline = base + 12.4;
+        // Two marks closer than a figure is wide would print over each other.
+        let mut free_from = left - 20.0;
+        for (index, centre) in centres.iter().copied().enumerate() {
+            let (top, bottom, half) = (base + 2.0, base + 5.4, 1.9);
+            let corners = [
+                (centre, top),
+                (centre - half, bottom),
+                (centre + half, bottom),
+            ];
+            pen.shape(&corners, INK);
+            if centre - 3.0 >= free_from {
+                let number = (index + 1).to_string();
+                pen.text_centred(centre, baseline, 12.0, &number, strong(6.8, INK));
+                free_from = centre + 3.0;
+            }
+        }
+        if centres.iter().all(|at| *at > left + 24.0) {
+            pen.text(left, baseline, 22.0, "feet", text(6.4, GREY));
+        }
+        if centres.iter().all(|at| *at < RIGHT - 24.0) {
+            pen.text_right(RIGHT, baseline, 22.0, "head", text(6.4, GREY));
+        }
+    });
+}
+
+pub fn key_images(pen: &mut Pen, analysed: &Analysed) {
+    const COLUMNS: usize = 2;
+    const GUTTER: f32 = 15.0;
+    const INNER: f32 = 3.0;
+    const CAPTION: f32 = 12.5;
+    const LEAST: f32 = 88.0;
+    let sound: Vec<(usize, &KeyImage)> = analysed
+        .shown()
+        .iter()
+        .enumerate()
+        .filter(|(_, image)| image.is_sound())
+        .collect();
+    let note = if sound.is_empty() {
+        words::NO_KEY_IMAGES
+    } else {
+        words::KEY_IMAGES
+    };
+    let rows = sound.len().div_ceil(COLUMNS);
+    let head = 15.0 + 2.0 * 9.0 + 6.0;
+    let needed = head + rows as f32 * (LEAST + CAPTION);
+    if !room(pen, needed) {
+        return;
+    }
+    section(pen, "Key images");
+    paragraph(pen, note, text(6.9, GREY), 8.8, 3);
+    pen.y += 4.0;
+    if rows == 0 {
+        return;
+    }
+    let widest = ((WIDTH - GUTTER) / 2.0 - INNER) / 2.0;
+    let height = (BOTTOM - pen.y) / rows as f32 - CAPTION;
+    let side = widest.min(height).max(LEAST - 8.0);
+    let slack = ((WIDTH - GUTTER) / 2.0 - (2.0 * side + INNER)).max(0.0);
+    for (place, (index, image)) in sound.iter().enumerate() {
+        let (row, column) = (place / COLUMNS, place % COLUMNS);
+        // The left column stands at the left margin, the right one at the right margin.
+        let x = LEFT + column as f32 * ((WIDTH - GUTTER) / 2.0 + GUTTER + slack);
+        let y = pen.y + row as f32 * (side + CAPTION);
+        picture_pair(pen, image, index + 1, (x, y), side, INNER);
+    }
+    pen.y += rows as f32 * (side + CAPTION);
+}
+
+fn picture_pair(
+    pen: &mut Pen,
+    image: &KeyImage,
+    number: usize,
+    (x, y): (f32, f32),
+    side: f32,
+    inner: f32,
+) {
+    let png::Pair { original, overlay } = png::pair(image);
+    let longer = original.width.max(original.height).max(1) as f32;
+    let (w, h) = (
+        side * original.width as f32 / longer,
+        side * original.height as f32 / longer,
+    );
+    let words = format!(
+        "Slice {} of {} as acquired, and the same slice with the difference map; {} of its lung \
+         is involved.",
+        image.slice,
+        image.of,
+        words::percent(image.percent)
+    );
+    pen.within(Role::Figure(words), |pen| {
+        let grey: Vec<u8> = original.rgb.iter().step_by(3).copied().collect();
+        let size = |length: usize| u32::try_from(length).unwrap_or(0);
+        for (at, grey, bytes) in [(x, true, grey), (x + side + inner, false, overlay.rgb)] {
+            pen.fill(at, y, side, side, [0; 3]);
+            let picture = Picture {
+                width: size(original.width),
+                height: size(original.height),
+                grey,
+                bytes: Arc::new(bytes),
+            };
+            let (dx, dy) = ((side - w) / 2.0, (side - h) / 2.0);
+            pen.picture(at + dx, y + dy, w, h, picture);
+        }
+    });
+    pen.within(Role::Paragraph, |pen| {
+        let baseline = y + side + 8.6;
+        let taken = pen.text(x, baseline, 12.0, &number.to_string(), strong(7.2, INK));
+        let caption = format!(
+            "slice {} of {}, z {:.1} mm",
+            image.slice, image.of, image.position_mm
+        );
+        let x_caption = x + taken + 5.0;
+        pen.text(x_caption, baseline, side * 1.3, &caption, text(7.0, GREY));
+        let share = format!("{} of the lung", words::percent(image.percent));
+        pen.text_right(
+            x + 2.0 * side + inner,
+            baseline,
+            side,
+            &share,
+            text(7.0, GREY),
+        );
+    });
+}

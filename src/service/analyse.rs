@@ -1,0 +1,346 @@
+//! One study from headers to an answer: the walk through study, volume, infer and finding.
+//!
+//! Nothing here knows where the images come from; the service reads them from the spool and
+//! `scanside analyse` from a folder. A study that cannot be analysed is an answer too.
+
+use super::measure::image_facts;
+use super::pictures::key_images;
+use crate::finding::calibrate::{distance, probabilities};
+use crate::finding::decide::{Needed, decide};
+use crate::finding::difference::difference;
+use crate::finding::{Caveat, involvement, keyslices, lungs};
+use crate::infer::{Bundle, Model, Progress};
+use crate::report::{Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
+use crate::study::assemble::{Stack, assemble};
+use crate::study::check::{self, Check, Limits, Verdict};
+use crate::study::choose::choose;
+use crate::study::header::Header;
+use crate::volume::decode::{DecodeError, StoredPixels};
+use crate::volume::input::{InputError, network_input};
+use crate::volume::resize::to_cube;
+use ndarray::{Array3, Axis};
+use std::time::Instant;
+
+/// Rows of the product's check table of which two warnings together weaken a result.
+const WEAKENING: [u8; 5] = [3, 6, 7, 8, 10];
+
+/// Where the images of a study are.
+pub struct Images<'a> {
+    pub headers: &'a [Header],
+    /// Gives the pixels of one header.
+    pub load: &'a (dyn Fn(usize) -> Result<StoredPixels, DecodeError> + Sync),
+    /// Images that are in the study but could not be read.
+    pub unreadable: usize,
+}
+
+/// Everything about one run but its number and date.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    pub outcome: Outcome,
+    pub study: StudyFacts,
+    pub patient: Patient,
+    pub checks: Vec<CheckRow>,
+    pub caveats: Vec<Caveat>,
+    pub seconds: Seconds,
+    /// The difference map (z, y, x), when it came to that.
+    pub difference: Option<Array3<f32>>,
+}
+
+/// Why a run has no result.
+struct Stop {
+    code: String,
+    reason: String,
+    action: String,
+}
+
+impl Stop {
+    fn new(code: &str, reason: impl Into<String>, action: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            reason: reason.into(),
+            action: action.into(),
+        }
+    }
+
+    /// A check's words are its reason and its action in one text.
+    fn check(check: &Check) -> Self {
+        let (reason, action) = match check.words.split_once(". ") {
+            Some((reason, action)) => (format!("{reason}."), action.to_owned()),
+            None => (check.words.clone(), String::new()),
+        };
+        Self {
+            code: check.code.into(),
+            reason,
+            action,
+        }
+    }
+}
+
+/// Analyses a study. `model` is the bundle, or the sentence why there is none to trust.
+#[must_use]
+pub fn analyse(
+    images: &Images,
+    model: Result<&Bundle, &str>,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Analysis {
+    let begun = Instant::now();
+    let mut run = Analysis {
+        outcome: Outcome::NotAnalysed {
+            code: String::new(),
+            reason: String::new(),
+            action: String::new(),
+        },
+        study: study_facts(images),
+        patient: patient(images.headers),
+        checks: Vec::new(),
+        caveats: Vec::new(),
+        seconds: Seconds::default(),
+        difference: None,
+    };
+    if images.unreadable > 0 {
+        run.caveats.push(Caveat {
+            code: "unreadable".into(),
+            words: format!("{} received objects could not be read.", images.unreadable),
+        });
+    }
+    run.outcome = match walk(images, model, limits, progress, &mut run) {
+        Ok(analysed) => Outcome::Analysed(Box::new(analysed)),
+        Err(stop) => Outcome::NotAnalysed {
+            code: stop.code,
+            reason: stop.reason,
+            action: stop.action,
+        },
+    };
+    run.seconds.all = begun.elapsed().as_secs_f64();
+    run
+}
+
+fn walk(
+    images: &Images,
+    model: Result<&Bundle, &str>,
+    limits: &Limits,
+    progress: &dyn Progress,
+    run: &mut Analysis,
+) -> Result<Analysed, Stop> {
+    let headers = images.headers;
+    let assembly = assemble(headers);
+    let choice = choose(&assembly, headers)
+        .map_err(|refusal| Stop::new(refusal.code(), refusal.sentence(), refusal.action()))?;
+    let stack = assembly.stacks.get(choice.stack).ok_or_else(|| {
+        Stop::new(
+            "internal",
+            "An internal error stopped the analysis.",
+            "Please send it again.",
+        )
+    })?;
+    describe(&mut run.study, stack, headers, &choice.why);
+
+    let mut checks = check::acquisition(stack, headers, limits);
+    run.checks = rows(&checks);
+    if let Some(refused) = check::refusal(&checks) {
+        return Err(Stop::check(refused));
+    }
+    let bundle = model.map_err(|why| {
+        Stop::new(
+            "model",
+            format!("The model cannot be trusted: {why}."),
+            "Please call service.",
+        )
+    })?;
+    let card = bundle.card();
+
+    let clock = Instant::now();
+    let input = network_input(card.recipe(), stack, headers, images.load).map_err(|error| {
+        let action = "Please resend the series.";
+        match error {
+            InputError::Decode { slice, source } => Stop::new(
+                "damaged",
+                format!("Image data is damaged (image {}: {source}).", slice + 1),
+                action,
+            ),
+            other => Stop::new(
+                "unusable",
+                format!("The images cannot be used: {other}."),
+                action,
+            ),
+        }
+    })?;
+    run.seconds.preprocess = clock.elapsed().as_secs_f64();
+    run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
+
+    let air = lungs::find(&input.unit, None, input.spacing);
+    checks.extend(check::image(
+        &image_facts(&input.unit, &air, card.profile),
+        limits,
+    ));
+    run.checks = rows(&checks);
+    if let Some(refused) = check::refusal(&checks) {
+        return Err(Stop::check(refused));
+    }
+
+    let internal = |error: crate::infer::InferError| {
+        Stop::new(
+            "internal",
+            format!("An internal error stopped the analysis: {error}."),
+            "",
+        )
+    };
+    let clock = Instant::now();
+    let clean = bundle
+        .denoise(&input.unit, progress)
+        .map_err(internal)?
+        .clean;
+    run.seconds.denoise = clock.elapsed().as_secs_f64();
+
+    let clock = Instant::now();
+    let map = difference(&input.unit, &clean);
+    let said = bundle.classify(&to_cube(map.view())).map_err(internal)?;
+    let p = probabilities(said.logits, card.calibration.temperature);
+    let space = &card.features;
+    let means = [
+        &space.mean_control[..],
+        &space.mean_covid19,
+        &space.mean_cap,
+    ];
+    let far = distance(&said.features, &means, &space.inverse_covariance);
+    run.seconds.classify = clock.elapsed().as_secs_f64();
+
+    let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
+    let rule = &card.involvement;
+    let involved = involvement::measure(&map, &lungs, rule.sigma, rule.threshold);
+    let areas: Vec<usize> = lungs
+        .mask
+        .axis_iter(Axis(0))
+        .map(|slice| slice.iter().filter(|lung| **lung).count())
+        .collect();
+    let keys = keyslices::pick(&involved.profile, &areas);
+    let warnings = checks
+        .iter()
+        .filter(|c| c.verdict == Verdict::Warn && WEAKENING.contains(&c.kind))
+        .count();
+    run.caveats.extend(
+        checks
+            .iter()
+            .filter(|c| c.verdict == Verdict::Warn)
+            .map(|c| Caveat {
+                code: c.code.into(),
+                words: c.words.clone(),
+            }),
+    );
+    let needed = Needed {
+        control: card.decision.control,
+        covid19: card.decision.covid19,
+        cap: card.decision.cap,
+    };
+    let (decision, undecided_because) =
+        decide(p, needed, far, card.decision.distance_limit, warnings);
+    let key_images = key_images(
+        &keys,
+        &involved.mask,
+        &map,
+        &input,
+        stack,
+        headers,
+        images.load,
+    );
+    run.difference = Some(map);
+    Ok(Analysed {
+        decision,
+        undecided_because,
+        p,
+        involvement: involved.share,
+        lungs: lungs.facts,
+        profile: involved.profile,
+        distance: far,
+        distance_limit: card.decision.distance_limit,
+        key_images,
+    })
+}
+
+fn rows(checks: &[Check]) -> Vec<CheckRow> {
+    checks
+        .iter()
+        .map(|c| CheckRow {
+            code: c.code.into(),
+            value: c.value.clone(),
+            limit: c.limit.clone(),
+            verdict: match c.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Warn => "warn",
+                Verdict::Refuse => "refuse",
+            }
+            .into(),
+            words: c.words.clone(),
+        })
+        .collect()
+}
+
+fn patient(headers: &[Header]) -> Patient {
+    headers
+        .first()
+        .map_or_else(Patient::default, |header| Patient {
+            name: header.patient.name.clone(),
+            id: header.patient.id.clone(),
+            birth_date: header.patient.birth_date.clone(),
+            sex: header.patient.sex.clone(),
+            age: header.patient.age.clone(),
+        })
+}
+
+/// What is known before a series is chosen.
+fn study_facts(images: &Images) -> StudyFacts {
+    let received = u32::try_from(images.headers.len() + images.unreadable).unwrap_or(u32::MAX);
+    let Some(first) = images.headers.first() else {
+        return StudyFacts {
+            slices_received: received,
+            ..StudyFacts::default()
+        };
+    };
+    StudyFacts {
+        study_uid: first.study.to_string(),
+        date: date(&first.study_date),
+        time: time(&first.study_time),
+        description: first.study_description.clone(),
+        scanner: format!("{} {}", first.manufacturer, first.model)
+            .trim()
+            .to_owned(),
+        slices_received: received,
+        ..StudyFacts::default()
+    }
+}
+
+fn describe(study: &mut StudyFacts, stack: &Stack, headers: &[Header], why: &str) {
+    study.series_uid = stack.series.to_string();
+    study.slices_used = u32::try_from(stack.slices.len()).unwrap_or(u32::MAX);
+    study.spacing_mm = Some(stack.spacing.z.0);
+    study.pixel_mm = Some(stack.spacing.x.0);
+    study.series_choice = why.into();
+    if let Some(header) = stack.slices.first().and_then(|&i| headers.get(i)) {
+        study.kernel = header.kernel.join(" ");
+        study.thickness_mm = header.thickness;
+        study.scanner = format!("{} {}", header.manufacturer, header.model)
+            .trim()
+            .to_owned();
+    }
+}
+
+/// "20200314" as "2020-03-14"; anything else as it stands.
+fn date(text: &str) -> String {
+    match (text.get(..4), text.get(4..6), text.get(6..8)) {
+        (Some(y), Some(m), Some(d)) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{y}-{m}-{d}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// "140233.5" as "14:02"; anything else as it stands.
+fn time(text: &str) -> String {
+    match (text.get(..2), text.get(2..4)) {
+        (Some(h), Some(m)) if (h.to_owned() + m).bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{h}:{m}")
+        }
+        _ => text.to_owned(),
+    }
+}

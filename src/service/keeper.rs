@@ -1,0 +1,75 @@
+//! Between reception and the two places that make an instance last: the spool and the database.
+//!
+//! The file comes first, then its row, then the answer. A row that cannot be committed takes a new
+//! file away again, since it will not be acknowledged.
+
+use crate::base::disk::Durable;
+use crate::reception::dimse::Failure;
+use crate::reception::{Arrival, Keeper, Part, Refusal, Room};
+use crate::report::hex;
+use crate::spool::{Put, Receipt, Spool};
+use crate::store::{Known, NewInstance, Store, StoreError};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Keeps instances in the spool and in the database.
+pub struct SpoolAndStore {
+    pub spool: Arc<Spool>,
+    pub store: Store,
+}
+
+impl Keeper for SpoolAndStore {
+    fn room(&self) -> Room {
+        self.spool.room()
+    }
+
+    fn keep(&self, part: Part, arrival: Arrival) -> Result<Durable, Refusal> {
+        let identity = &arrival.identity;
+        let known = self
+            .store
+            .known(identity.sop.as_str(), identity.study.as_str(), &hex(&arrival.sha256))
+            .map_err(unwritten)?;
+        if known == Known::OtherStudy {
+            return Err(Refusal::new(
+                Failure::DuplicateInstance,
+                "this SOP instance UID belongs to another study",
+            ));
+        }
+        let (receipt, new) = match self.spool.put(part, arrival)? {
+            Put::New(receipt) => (receipt, true),
+            Put::Duplicate(receipt) => (receipt, false),
+        };
+        if let Err(trouble) = self.store.receive(row(&receipt)) {
+            if new && let Err(stays) = self.spool.withdraw(&receipt) {
+                crate::limited!(log::Level::Error, "a file without a row stays: {stays}");
+            }
+            return Err(unwritten(trouble));
+        }
+        Ok(receipt.durable)
+    }
+}
+
+fn unwritten(trouble: StoreError) -> Refusal {
+    crate::limited!(log::Level::Error, "an instance has no row: {trouble}");
+    Refusal::new(Failure::OutOfResources, "the instance cannot be stored now")
+}
+
+/// The row of an instance that lies in the spool.
+#[must_use]
+pub fn row(receipt: &Receipt) -> NewInstance {
+    let arrival = &receipt.arrival;
+    NewInstance {
+        study_uid: arrival.identity.study.to_string(),
+        series_uid: arrival.identity.series.to_string(),
+        sop_uid: arrival.identity.sop.to_string(),
+        sop_class: arrival.identity.sop_class.clone(),
+        syntax: arrival.syntax.uid().to_owned(),
+        modality: arrival.identity.modality.clone(),
+        path: Path::new("spool").join(&receipt.path).to_string_lossy().into_owned(),
+        bytes: arrival.bytes,
+        sha256: hex(&arrival.sha256),
+        calling_ae: arrival.calling.clone(),
+        peer: arrival.peer.map(|ip| ip.to_string()).unwrap_or_default(),
+        at_ms: super::clock::now_ms(),
+    }
+}

@@ -1,0 +1,310 @@
+//! The worker: one study at a time from the spool to a report that is durable.
+//!
+//! An attempt is counted before anything is decoded. A study that takes the process down twice is
+//! marked as failed by the third start, so that one bad input cannot stop the queue for good.
+
+use super::analyse::{Analysis, Images, analyse};
+use super::{clock, files};
+use crate::base::disk::{self, Disk};
+use crate::base::ident::ReportNo;
+use crate::config::Config;
+use crate::finding::Decision;
+use crate::infer::{Bundle, Progress};
+use crate::report::{self, ModelFacts, Outcome, Report};
+use crate::status::ResultWord;
+use crate::store::{NewResult, Store, StoreError};
+use sha2::{Digest, Sha256};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Runs of one input that may begin. The second covers a power cut in the first.
+const MOST_ATTEMPTS: u32 = 2;
+
+/// Side of the picture that the wall shows beside a result, in pixels.
+const MAP_SIDE: usize = 240;
+
+/// The model, or the sentence why none can be trusted.
+pub type Trusted = Result<Bundle, String>;
+
+/// What the wall and the queue must know of a finished run.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub study_uid: String,
+    pub report: u32,
+    pub word: Option<ResultWord>,
+    /// Why it was not analysed, and what to do.
+    pub reason: String,
+    pub action: String,
+    /// A PNG in the runtime folder.
+    pub map: Option<String>,
+    pub demonstration: bool,
+    pub seconds: f64,
+    /// False when these very images had been analysed before.
+    pub new: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the report cannot be written: {0}")]
+    Write(#[from] io::Error),
+    #[error(transparent)]
+    Report(#[from] report::ReportError),
+}
+
+/// What a run needs.
+pub struct Worker {
+    pub config: Config,
+    pub store: Store,
+    pub model: Trusted,
+}
+
+impl Worker {
+    /// Analyses one study and makes its report.
+    ///
+    /// # Errors
+    /// [`WorkError`] for trouble of our own; the study stays in the queue then.
+    pub fn run(&self, study_uid: &str, progress: &dyn Progress) -> Result<Done, WorkError> {
+        let stored = self.store.instances(study_uid)?;
+        let input = digest(stored.iter().flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]));
+        let paths: Vec<PathBuf> = stored.iter().map(|i| self.config.state.join(&i.path)).collect();
+        let attempt = self.store.begin_attempt(study_uid, &input, clock::now_ms())?;
+        let folder = files::read_files(paths);
+        let images = Images {
+            headers: &folder.headers,
+            load: &|index| folder.pixels(index),
+            unreadable: folder.skipped,
+        };
+        let mut analysis = if attempt > MOST_ATTEMPTS {
+            let stopped = "An internal error stopped the analysis twice: code CRASH";
+            analyse(&images, Err(stopped), &self.config.limits, &())
+        } else {
+            let model = self.model.as_ref().map_err(String::as_str);
+            analyse(&images, model, &self.config.limits, progress)
+        };
+        analysis.seconds.read = folder.seconds;
+        analysis.seconds.all += folder.seconds;
+        analysis.study.input_sha256 = input.clone();
+        if analysis.study.study_uid.is_empty() {
+            analysis.study.study_uid = study_uid.to_owned();
+        }
+        if let Some(header) = folder.headers.first() {
+            let patient = &header.patient;
+            self.store.name(study_uid, patient.name.reveal(), patient.id.reveal())?;
+        }
+        self.finish(study_uid, input, analysis)
+    }
+
+    fn finish(
+        &self,
+        study_uid: &str,
+        input_sha256: String,
+        analysis: Analysis,
+    ) -> Result<Done, WorkError> {
+        let made_ms = clock::now_ms();
+        let number = self.store.begin_report(study_uid, made_ms)?;
+        let seconds = analysis.seconds.all;
+        let report = self.report(number, analysis);
+        // What may leave on a stick is written now, beside the box's own copy: the exporter only
+        // copies files, and an export can then never carry more than was decided here.
+        let stick = if self.config.export.identified {
+            report::files(&report)?
+        } else {
+            report::files(&report.deidentified(&self.secret()?))?
+        };
+        write_folder(&self.config.stick_reports(), number, &stick)?;
+        let files = report::files(&report)?;
+        let sums = write_folder(&self.config.reports(), number, &files)?;
+        let map = self.map(&report);
+        let json = files.iter().find(|(name, _)| name == "report.json");
+        let (analysed, reason, action) = match &report.outcome {
+            Outcome::Analysed(_) => (true, String::new(), String::new()),
+            Outcome::NotAnalysed { reason, action, .. } => (false, reason.clone(), action.clone()),
+        };
+        let word = word(&report.outcome);
+        let numbers = match &report.outcome {
+            Outcome::Analysed(a) => Some((
+                [a.p.control, a.p.covid19, a.p.cap],
+                [
+                    a.involvement.total_percent,
+                    a.involvement.right_percent,
+                    a.involvement.left_percent,
+                ],
+            )),
+            Outcome::NotAnalysed { .. } => None,
+        };
+        self.store.finish(NewResult {
+            report: number,
+            study_uid: study_uid.into(),
+            series_uid: report.study.series_uid.clone(),
+            model: (
+                report.model.sha256.clone(),
+                report.model.name.clone(),
+                report.model.version.clone(),
+            ),
+            input_sha256,
+            made_ms,
+            analysed,
+            reason: reason.clone(),
+            decision: word.map(|w| file_word(w).to_owned()),
+            p: numbers.map(|(p, _)| p),
+            involvement: numbers.map(|(_, share)| share),
+            profile: report.model.profile.clone(),
+            seconds,
+            json: json.map(|(_, bytes)| String::from_utf8_lossy(bytes).into()).unwrap_or_default(),
+            sums_sha256: sums,
+        })?;
+        Ok(Done {
+            study_uid: study_uid.into(),
+            report: number,
+            word,
+            reason,
+            action,
+            map,
+            demonstration: report.model.demonstration,
+            seconds,
+            new: true,
+        })
+    }
+
+    fn report(&self, number: u32, analysis: Analysis) -> Report {
+        Report {
+            number: ReportNo(number),
+            made: clock::iso_now(),
+            deidentified: false,
+            device: self.config.device.clone(),
+            site: self.config.site.clone(),
+            software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
+            patient: analysis.patient,
+            study: analysis.study,
+            outcome: analysis.outcome,
+            checks: analysis.checks,
+            caveats: analysis.caveats,
+            model: model_facts(&self.model),
+            seconds: analysis.seconds,
+        }
+    }
+
+    /// Draws the wall's picture. Without it the wall shows the word alone, so trouble is logged.
+    fn map(&self, report: &Report) -> Option<String> {
+        let images = report.key_images();
+        let most = images.iter().max_by(|a, b| a.percent.total_cmp(&b.percent))?;
+        let name = format!("map-{}.png", report.number);
+        let png = report::png::map_png(most, MAP_SIDE).ok()?;
+        match std::fs::write(self.config.runtime.join(&name), png) {
+            Ok(()) => Some(name),
+            Err(trouble) => {
+                log::warn!("the wall's picture cannot be written: {trouble}");
+                None
+            }
+        }
+    }
+
+    /// The key of the replacement UIDs in de-identified reports: made once, never leaves the box.
+    fn secret(&self) -> io::Result<Vec<u8>> {
+        let path = self.config.state.join("deidentify.key");
+        match std::fs::read(&path) {
+            Ok(key) if key.len() == 32 => Ok(key),
+            _ => {
+                let mut key = vec![0; 32];
+                let mut random = std::fs::File::open("/dev/urandom")?;
+                io::Read::read_exact(&mut random, &mut key)?;
+                disk::write_whole(&disk::RealDisk, &path, &key)?;
+                Ok(key)
+            }
+        }
+    }
+}
+
+/// The facts of the model that a report names.
+#[must_use]
+pub fn model_facts(model: &Trusted) -> ModelFacts {
+    match model {
+        Ok(bundle) => {
+            let card = crate::infer::Model::card(bundle);
+            ModelFacts {
+                name: card.name.clone(),
+                version: card.version.clone(),
+                sha256: bundle.sha256.clone(),
+                profile: card.profile.to_string(),
+                demonstration: card.demonstration,
+                limits: card.limits.clone(),
+                calibration: card.calibration.words.clone(),
+                thresholds: Some(crate::finding::Probabilities {
+                    control: card.decision.control,
+                    covid19: card.decision.covid19,
+                    cap: card.decision.cap,
+                }),
+            }
+        }
+        Err(_) => ModelFacts { name: "none".into(), ..ModelFacts::default() },
+    }
+}
+
+/// Writes the files of a report into a folder of its own, the sums last, and returns their digest.
+fn write_folder(reports: &Path, number: u32, files: &[(String, Vec<u8>)]) -> io::Result<String> {
+    let disk = disk::RealDisk;
+    let folder = reports.join(ReportNo(number).to_string());
+    disk::settle_folder(&disk, &folder)?;
+    let mut sums = String::new();
+    for (name, bytes) in files {
+        disk::write_whole(&disk, &folder.join(name), bytes)?;
+        if name == report::SUMS {
+            sums = report::hex(&Sha256::digest(bytes));
+        }
+    }
+    disk.sync_folder(&folder)?;
+    Ok(sums)
+}
+
+/// The digest of what a run looks at: equal digests give equal results.
+fn digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    report::hex(&hash.finalize())
+}
+
+fn word(outcome: &Outcome) -> Option<ResultWord> {
+    match outcome {
+        Outcome::Analysed(analysed) => Some(match analysed.decision {
+            Decision::Control => ResultWord::Control,
+            Decision::Covid19 => ResultWord::Covid19,
+            Decision::Cap => ResultWord::Cap,
+            Decision::Undetermined => ResultWord::Undetermined,
+        }),
+        Outcome::NotAnalysed { .. } => None,
+    }
+}
+
+/// The word of files and of the database.
+#[must_use]
+pub fn file_word(word: ResultWord) -> &'static str {
+    match word {
+        ResultWord::Control => "control",
+        ResultWord::Covid19 => "covid19",
+        ResultWord::Cap => "cap",
+        ResultWord::Undetermined => "undetermined",
+    }
+}
+
+/// The result word of a database row.
+#[must_use]
+pub fn from_file_word(word: &str) -> Option<ResultWord> {
+    Some(match word {
+        "control" => ResultWord::Control,
+        "covid19" => ResultWord::Covid19,
+        "cap" => ResultWord::Cap,
+        "undetermined" => ResultWord::Undetermined,
+        _ => return None,
+    })
+}
+
+/// The digest that [`Worker::run`] would store for these instances.
+#[must_use]
+pub fn input_digest(stored: &[crate::store::StoredInstance]) -> String {
+    digest(stored.iter().flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]))
+}

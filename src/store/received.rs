@@ -1,0 +1,290 @@
+//! What reception writes: instances, the series and studies they belong to, associations.
+
+use super::writer::{Store, StoreError};
+use rusqlite::{OptionalExtension, params};
+
+/// An instance that is durable in the spool and wants its row.
+#[derive(Clone, Debug)]
+pub struct NewInstance {
+    pub study_uid: String,
+    pub series_uid: String,
+    pub sop_uid: String,
+    pub sop_class: String,
+    pub syntax: String,
+    pub modality: String,
+    /// Relative to the state folder.
+    pub path: String,
+    pub bytes: u64,
+    /// Of the data set as received.
+    pub sha256: String,
+    pub calling_ae: String,
+    pub peer: String,
+    pub at_ms: i64,
+}
+
+/// An instance as the analysis finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredInstance {
+    pub sop_uid: String,
+    pub path: String,
+    pub sha256: String,
+}
+
+/// What the database says about an instance that is about to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Not seen before, or seen with other bytes in the same study.
+    New,
+    /// The very same bytes are there.
+    Duplicate,
+    /// The UID belongs to another study: status 0111.
+    OtherStudy,
+}
+
+impl Store {
+    /// Asks before storing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn known(&self, sop_uid: &str, study_uid: &str, sha256: &str) -> Result<Known, StoreError> {
+        let (sop, study, sha) = (sop_uid.to_owned(), study_uid.to_owned(), sha256.to_owned());
+        self.run(move |c| {
+            let elsewhere: Option<i64> = c
+                .prepare_cached(
+                    "SELECT 1 FROM instances WHERE sop_uid=?1 AND study_uid<>?2 LIMIT 1",
+                )?
+                .query_row([&sop, &study], |row| row.get(0))
+                .optional()?;
+            if elsewhere.is_some() {
+                return Ok(Known::OtherStudy);
+            }
+            let same: Option<i64> = c
+                .prepare_cached("SELECT id FROM instances WHERE sop_uid=?1 AND sha256=?2")?
+                .query_row([&sop, &sha], |row| row.get(0))
+                .optional()?;
+            Ok(if same.is_some() {
+                Known::Duplicate
+            } else {
+                Known::New
+            })
+        })
+    }
+
+    /// Writes the rows of one instance. A study that had an end goes back to `receiving` when the
+    /// instance is new; a repeated one only counts as resent. Returns whether it was new.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is written then, and the instance must not be acknowledged.
+    pub fn receive(&self, new: NewInstance) -> Result<bool, StoreError> {
+        self.run(move |c| {
+            let t = c.transaction()?;
+            t.prepare_cached(
+                "INSERT INTO studies (study_uid, state, first_seen, changed, patient_name, \
+                 patient_id) VALUES (?1, 'receiving', ?2, ?2, ?3, ?4) \
+                 ON CONFLICT (study_uid) DO UPDATE SET \
+                 patient_name = iif(patient_name = '', excluded.patient_name, patient_name), \
+                 patient_id = iif(patient_id = '', excluded.patient_id, patient_id)",
+            )?
+            .execute(params![
+                new.study_uid,
+                new.at_ms,
+                new.patient_name,
+                new.patient_id
+            ])?;
+            t.prepare_cached(
+                "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
+                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                new.series_uid,
+                new.study_uid,
+                new.modality,
+                new.at_ms
+            ])?;
+            let inserted = t
+                .prepare_cached(
+                    "INSERT INTO instances (sop_uid, series_uid, study_uid, sop_class, syntax, \
+                     path, bytes, sha256, calling_ae, peer, received) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![
+                    new.sop_uid,
+                    new.series_uid,
+                    new.study_uid,
+                    new.sop_class,
+                    new.syntax,
+                    new.path,
+                    i64::try_from(new.bytes).unwrap_or(i64::MAX),
+                    new.sha256,
+                    new.calling_ae,
+                    new.peer,
+                    new.at_ms
+                ])?;
+            if inserted == 1 {
+                let reopened = t
+                    .prepare_cached(
+                        "UPDATE studies SET state='receiving', changed=?2 \
+                         WHERE study_uid=?1 AND state NOT IN ('receiving', 'analysing')",
+                    )?
+                    .execute(params![new.study_uid, new.at_ms])?;
+                if reopened == 1 {
+                    t.execute(
+                        "INSERT INTO state_changes (study_uid, at, state, why) \
+                         VALUES (?1, ?2, 'receiving', 'further images came')",
+                        params![new.study_uid, new.at_ms],
+                    )?;
+                }
+            } else {
+                t.execute(
+                    "UPDATE instances SET resent = resent + 1 WHERE sop_uid=?1 AND sha256=?2",
+                    [&new.sop_uid, &new.sha256],
+                )?;
+            }
+            t.commit()?;
+            Ok(inserted == 1)
+        })
+    }
+
+    /// The instances of a study; of one that came again with other bytes, the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn instances(&self, study_uid: &str) -> Result<Vec<StoredInstance>, StoreError> {
+        let study = study_uid.to_owned();
+        self.run(move |c| {
+            c.prepare_cached(
+                "SELECT sop_uid, path, sha256, max(id) FROM instances \
+                 WHERE study_uid=?1 GROUP BY sop_uid ORDER BY sop_uid",
+            )?
+            .query_map([&study], |row| {
+                Ok(StoredInstance {
+                    sop_uid: row.get(0)?,
+                    path: row.get(1)?,
+                    sha256: row.get(2)?,
+                })
+            })?
+            .collect()
+        })
+    }
+
+    /// Paths of all instances, to hold the spool against at start.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn instance_paths(&self) -> Result<Vec<String>, StoreError> {
+        self.run(|c| {
+            c.prepare("SELECT path FROM instances")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Drops the rows of instances whose file is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget(&self, paths: Vec<String>) -> Result<(), StoreError> {
+        self.run(move |c| {
+            let t = c.transaction()?;
+            for path in &paths {
+                t.execute("DELETE FROM instances WHERE path=?1", [path])?;
+            }
+            t.commit()
+        })
+    }
+
+    /// One row of the association history.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn association(
+        &self,
+        at_ms: i64,
+        peer: String,
+        titles: (String, String),
+        outcome: String,
+        carried: (u32, u64),
+    ) -> Result<(), StoreError> {
+        let (calling, called) = titles;
+        let (instances, bytes) = carried;
+        self.run(move |c| {
+            c.prepare_cached(
+                "INSERT INTO associations (at, peer, calling, called, outcome, instances, bytes) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                at_ms,
+                peer,
+                calling,
+                called,
+                outcome,
+                instances,
+                i64::try_from(bytes).unwrap_or(i64::MAX)
+            ])
+            .map(drop)
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::store) fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        (folder, store)
+    }
+
+    pub(in crate::store) fn instance(study: &str, sop: &str, sha: &str) -> NewInstance {
+        NewInstance {
+            study_uid: study.into(),
+            series_uid: format!("{study}.1"),
+            sop_uid: sop.into(),
+            sop_class: "1.2.840.10008.5.1.4.1.1.2".into(),
+            syntax: "1.2.840.10008.1.2.1".into(),
+            modality: "CT".into(),
+            path: format!("spool/{sop}-{sha}.dcm"),
+            bytes: 10,
+            sha256: sha.into(),
+            calling_ae: "CT1".into(),
+            peer: "127.0.0.1".into(),
+            at_ms: 5,
+        }
+    }
+
+    #[test]
+    fn the_same_bytes_twice_are_one_instance() {
+        let (_folder, store) = store();
+        assert_eq!(store.known("1.1", "1", "aa").unwrap(), Known::New);
+        assert!(store.receive(instance("1", "1.1", "aa")).unwrap());
+        assert_eq!(store.known("1.1", "1", "aa").unwrap(), Known::Duplicate);
+        assert!(!store.receive(instance("1", "1.1", "aa")).unwrap());
+        assert_eq!(store.instances("1").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn changed_bytes_replace_for_the_analysis_and_keep_the_old_row() {
+        let (_folder, store) = store();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        store.receive(instance("1", "1.1", "bb")).unwrap();
+        let seen = store.instances("1").unwrap();
+        assert_eq!((seen.len(), seen[0].sha256.as_str()), (1, "bb"));
+        assert_eq!(store.instance_paths().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_uid_of_another_study_is_told() {
+        let (_folder, store) = store();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        assert_eq!(store.known("1.1", "2", "aa").unwrap(), Known::OtherStudy);
+    }
+
+    #[test]
+    fn rows_without_a_file_can_be_dropped() {
+        let (_folder, store) = store();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        store.forget(store.instance_paths().unwrap()).unwrap();
+        assert!(store.instances("1").unwrap().is_empty());
+    }
+}

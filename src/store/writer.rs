@@ -1,0 +1,186 @@
+//! Opening, migrating, and the one thread that writes.
+
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+/// "scns", so that `file` and a technician's sqlite3 can tell our database from others.
+const APPLICATION_ID: i32 = 0x7363_6e73;
+
+/// Work waiting for the writer. Callers wait for their answer, so the queue is as long as there
+/// are threads that write at once: associations, the worker, the service loop.
+const QUEUE: usize = 64;
+
+/// One script per version, applied in its own transaction; `user_version` counts them.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/001.sql")];
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle on the database; clones share the writer.
+#[derive(Clone)]
+pub struct Store {
+    jobs: SyncSender<Job>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    #[error(
+        "the database was written by a newer scanside (layout {found}, this one knows {known})"
+    )]
+    Newer { found: i64, known: i64 },
+    #[error("the database's writer has stopped")]
+    Stopped,
+}
+
+impl Store {
+    /// Opens or makes the database at `path`, checks it, migrates it, starts the writer.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a damaged file is left as it is, for the caller to set aside.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(path)?;
+        prepare(&connection)?;
+        migrate(&mut connection)?;
+        let (jobs, work) = sync_channel::<Job>(QUEUE);
+        std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                while let Ok(job) = work.recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|_| StoreError::Stopped)?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` on the writer's thread and waits for what it returns.
+    pub(super) fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let (answer, wait) = sync_channel(1);
+        let job: Job = Box::new(move |connection| {
+            // The caller waits below; it can only be gone with the whole process.
+            let _ = answer.send(work(connection));
+        });
+        self.jobs.send(job).map_err(|_| StoreError::Stopped)?;
+        Ok(wait.recv().map_err(|_| StoreError::Stopped)??)
+    }
+
+    /// Copies the whole database to `target`, consistent while the box works on.
+    ///
+    /// # Errors
+    /// When the copy cannot be written.
+    pub fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        let target = target.to_owned();
+        self.run(move |connection| {
+            let mut copy = Connection::open(target)?;
+            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
+            backup.run_to_completion(256, std::time::Duration::ZERO, None)
+        })
+    }
+}
+
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
+         PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA busy_timeout=5000;
+         PRAGMA journal_size_limit=16777216;",
+    )?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged(verdict))
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for (version, script) in (1..)
+        .zip(MIGRATIONS)
+        .skip(usize::try_from(found).unwrap_or(0))
+    {
+        let step = connection.transaction()?;
+        step.execute_batch(script)?;
+        step.execute_batch(&format!(
+            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version};"
+        ))?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_twice_migrates_once_and_full_sync_is_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scanside.db");
+        for _ in 0..2 {
+            let store = Store::open(&path).unwrap();
+            let (version, mode, sync): (i64, String, i64) = store
+                .run(|c| {
+                    let pragma = |name| c.query_row(&format!("PRAGMA {name}"), [], |r| r.get(0));
+                    Ok((
+                        pragma("user_version")?,
+                        c.query_row("PRAGMA journal_mode", [], |r| r.get(0))?,
+                        pragma("synchronous")?,
+                    ))
+                })
+                .unwrap();
+            assert_eq!((version, mode.as_str(), sync), (1, "wal", 2));
+        }
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_a_broken_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scanside.db");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("PRAGMA user_version=99;")
+            .unwrap();
+        assert!(matches!(
+            Store::open(&path),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+        std::fs::write(
+            &path,
+            b"this is no database at all, but long enough to be read as one",
+        )
+        .unwrap();
+        assert!(Store::open(&path).is_err());
+    }
+
+    #[test]
+    fn a_copy_has_what_the_original_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db")).unwrap();
+        store
+            .run(|c| {
+                c.execute(
+                    "INSERT INTO self_tests (at, good, words) VALUES (1, 1, 'x')",
+                    [],
+                )
+            })
+            .unwrap();
+        let copy = folder.path().join("b.db");
+        store.copy_to(&copy).unwrap();
+        let rows: i64 = Connection::open(&copy)
+            .unwrap()
+            .query_row("SELECT count(*) FROM self_tests", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 1);
+    }
+}

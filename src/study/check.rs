@@ -1,0 +1,667 @@
+//! The acquisition checks: is this scan what the analysis was made for?
+//!
+//! Two rounds. [`acquisition`] needs headers only and runs as soon as a stack is chosen;
+//! [`image`] judges numbers that were measured on the decoded volume by others. Each check
+//! gives a value, the limit it was held against, a verdict and words for the screen; nothing
+//! here stops anything, the caller does on [`Verdict::Refuse`].
+
+use super::assemble::{Flaws, Stack};
+use super::choose::{SHORTEST, Sharpness, has_contrast, sharpness, short_number};
+use super::header::Header;
+use crate::base::unit::{Hu, Mm};
+use serde::{Deserialize, Serialize};
+
+/// One check of product section 3.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    pub code: &'static str,
+    /// Its row in the product's table. Two warnings of kinds 3, 6, 7, 8 and 10 make a result
+    /// undetermined.
+    pub kind: u8,
+    pub value: String,
+    pub limit: String,
+    pub verdict: Verdict,
+    /// Empty when it passed.
+    pub words: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Pass,
+    Warn,
+    Refuse,
+}
+
+/// Settings of the checks. The defaults are the product's table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Steps between slices up to this pass, up to `step_refuse` they warn.
+    pub step_pass: Mm,
+    pub step_refuse: Mm,
+    pub jitter_pass: Mm,
+    /// Slices up to this far off axial warn, beyond it they are refused.
+    pub tilt_refuse_degrees: f64,
+    pub youngest_years: f64,
+    /// Refuse studies with contrast in the header instead of warning.
+    pub refuse_contrast: bool,
+    /// Below this exposure the noise is not what the networks know.
+    pub low_dose_mas: f64,
+    /// Both lungs together; not confirmed by a study of our own.
+    pub lungs_ml: [f64; 2],
+    /// A lung below this warns.
+    pub one_lung_ml: f64,
+    pub lung_length: Mm,
+    /// Lung area on an end slice, as a share of the largest on any slice: above the first the
+    /// check warns, above the second the lungs count as cut. An apex cut by 5 mm shows about a
+    /// tenth; not confirmed by a study of our own.
+    pub cut_share: [f64; 2],
+    pub outside_air: [Hu; 2],
+    pub lung_mode: [Hu; 2],
+    pub aorta: Hu,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            step_pass: Mm(3.0),
+            step_refuse: Mm(5.0),
+            jitter_pass: Mm(0.1),
+            tilt_refuse_degrees: 5.0,
+            youngest_years: 18.0,
+            refuse_contrast: false,
+            low_dose_mas: 10.0,
+            lungs_ml: [1500.0, 9000.0],
+            one_lung_ml: 500.0,
+            lung_length: SHORTEST,
+            cut_share: [0.01, 0.25],
+            outside_air: [Hu(-1050.0), Hu(-950.0)],
+            lung_mode: [Hu(-950.0), Hu(-600.0)],
+            aorta: Hu(150.0),
+        }
+    }
+}
+
+/// What was measured on the volume. Shares and volumes are of the air-filled lungs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageFacts {
+    pub right_ml: f64,
+    pub left_ml: f64,
+    pub lung_length: Mm,
+    /// Lung area on the lowest and on the highest slice over the largest area on any slice.
+    pub lowest_share: f64,
+    pub highest_share: f64,
+    /// The lungs reach the side of the field of view.
+    pub touches_side: bool,
+    /// Typical value outside the body, when there is an outside.
+    pub outside_air: Option<Hu>,
+    /// Most frequent value inside the lungs.
+    pub lung_mode: Option<Hu>,
+    /// Typical value inside the aorta, when it was found.
+    pub aorta: Option<Hu>,
+}
+
+/// The worst verdict of a round.
+#[must_use]
+pub fn worst(checks: &[Check]) -> Verdict {
+    let verdicts = checks.iter().map(|c| c.verdict);
+    verdicts.max().unwrap_or(Verdict::Pass)
+}
+
+/// The refusal that is shown: the first one in the product's order.
+#[must_use]
+pub fn refusal(checks: &[Check]) -> Option<&Check> {
+    checks.iter().find(|c| c.verdict == Verdict::Refuse)
+}
+
+/// Checks that need headers only.
+#[must_use]
+pub fn acquisition(stack: &Stack, headers: &[Header], limits: &Limits) -> Vec<Check> {
+    let slices: Vec<&Header> = stack
+        .slices
+        .iter()
+        .filter_map(|&i| headers.get(i))
+        .collect();
+    let Some(first) = slices.first() else {
+        return vec![rule("class", 1, "no slices", "CT").refuse("No images were received.")];
+    };
+    vec![
+        class(first),
+        orientation(stack, limits),
+        spacing(stack, first, limits),
+        continuity(&stack.flaws),
+        length(stack, limits),
+        rescale(&slices),
+        kernel(first),
+        dose(&slices, limits),
+        contrast(&slices, limits),
+        age(first, limits),
+        lossy(&slices),
+    ]
+}
+
+/// Checks of what was measured on the volume.
+#[must_use]
+pub fn image(facts: &ImageFacts, limits: &Limits) -> Vec<Check> {
+    vec![
+        coverage(facts, limits),
+        body_part(facts, limits),
+        hounsfield(facts, limits),
+        aorta(facts, limits),
+    ]
+}
+
+/// A check that passes until said otherwise.
+fn rule(code: &'static str, kind: u8, value: impl Into<String>, limit: impl Into<String>) -> Check {
+    Check {
+        code,
+        kind,
+        value: value.into(),
+        limit: limit.into(),
+        verdict: Verdict::Pass,
+        words: String::new(),
+    }
+}
+
+impl Check {
+    fn warn(self, words: impl Into<String>) -> Self {
+        Check {
+            verdict: Verdict::Warn,
+            words: words.into(),
+            ..self
+        }
+    }
+
+    fn refuse(self, words: impl Into<String>) -> Self {
+        Check {
+            verdict: Verdict::Refuse,
+            words: words.into(),
+            ..self
+        }
+    }
+}
+
+fn mm(value: Mm) -> String {
+    format!("{} mm", short_number(value.0))
+}
+
+fn class(header: &Header) -> Check {
+    let value = format!("{} {}", header.modality, header.image_type.join("\\"));
+    let check = rule("class", 1, value, "CT, original, axial");
+    if header.image_type_has("DERIVED") {
+        check.warn("These images were derived from others.")
+    } else {
+        check
+    }
+}
+
+fn orientation(stack: &Stack, limits: &Limits) -> Check {
+    /// Headers round their cosines; below this a slice is axial.
+    const STRAIGHT: f64 = 0.5;
+    let (tilt, shear) = (stack.tilt_degrees(), stack.flaws.shear_degrees);
+    let off = tilt.max(shear);
+    let check = rule(
+        "orientation",
+        2,
+        format!("{off:.1} degrees off axial"),
+        format!("{} degrees", limits.tilt_refuse_degrees),
+    );
+    if off <= STRAIGHT {
+        check
+    } else if off <= limits.tilt_refuse_degrees {
+        check.warn(format!("The slices are {off:.1} degrees off axial."))
+    } else {
+        check.refuse("Gantry was tilted. The analysis needs an untilted scan.")
+    }
+}
+
+fn spacing(stack: &Stack, first: &Header, limits: &Limits) -> Check {
+    /// Positions are written with a few digits; their differences carry the rounding.
+    const ROUNDING: f64 = 0.01;
+    let (step, jitter) = (stack.spacing.z, stack.flaws.jitter);
+    let check = rule(
+        "spacing",
+        3,
+        format!("{}, uneven by {}", mm(step), mm(jitter)),
+        format!(
+            "{}, at most {}",
+            mm(limits.step_pass),
+            mm(limits.step_refuse)
+        ),
+    );
+    if is_spaced_hrct(step, first.thickness) {
+        return Check {
+            code: "spaced_hrct",
+            ..check.refuse("Spaced HRCT: the analysis needs a continuous scan.")
+        };
+    }
+    if step.0 > limits.step_refuse.0 + ROUNDING {
+        check.refuse(format!(
+            "Slices are {} apart; at most {} can be analysed. Please send thinner slices.",
+            mm(step),
+            mm(limits.step_refuse)
+        ))
+    } else if step.0 > limits.step_pass.0 + ROUNDING {
+        check.warn(format!(
+            "Slices are {} apart; thin ones are better.",
+            mm(step)
+        ))
+    } else if jitter.0 > limits.jitter_pass.0 + ROUNDING {
+        check.warn(format!("Slices are not evenly spaced (by {}).", mm(jitter)))
+    } else {
+        check
+    }
+}
+
+/// Thin slices with wide gaps on purpose: a legal examination, and not one for us.
+fn is_spaced_hrct(step: Mm, thickness: Option<f64>) -> bool {
+    thickness.is_some_and(|t| t <= 2.0 && step.0 >= 5.0 && step.0 >= 3.0 * t)
+}
+
+fn continuity(flaws: &Flaws) -> Check {
+    let missing: usize = flaws.gaps.iter().map(|gap| gap.missing).sum();
+    let check = rule(
+        "continuity",
+        3,
+        format!("{missing} missing, {} at a taken place", flaws.collisions),
+        "none",
+    );
+    if let Some(gap) = flaws.gaps.first() {
+        let which = match gap.missing {
+            1 => format!("Slice {} is missing", gap.slice),
+            n => {
+                let last = gap.slice.saturating_add(i32::try_from(n - 1).unwrap_or(0));
+                format!("Slices {} to {last} are missing", gap.slice)
+            }
+        };
+        let more = match flaws.gaps.len() - 1 {
+            0 => String::new(),
+            1 => ", and slices at one more place".to_owned(),
+            n => format!(", and slices at {n} more places"),
+        };
+        let width = mm(gap.width);
+        check.refuse(format!(
+            "{which} (gap of {width}){more}. Please resend the series."
+        ))
+    } else if flaws.collisions > 0 {
+        check.refuse("Different slices lie at the same place. Please send one series.")
+    } else {
+        check
+    }
+}
+
+fn length(stack: &Stack, limits: &Limits) -> Check {
+    let covered = Mm(stack.extent().0 + stack.spacing.z.0);
+    let count = stack.slices.len();
+    let check = rule(
+        "length",
+        4,
+        format!("{count} slices, {}", mm(covered)),
+        mm(limits.lung_length),
+    );
+    if covered.0 < limits.lung_length.0 {
+        check.refuse(format!(
+            "Only {count} slices ({}): the lungs are not covered. Please send the whole series.",
+            mm(covered)
+        ))
+    } else {
+        check
+    }
+}
+
+fn rescale(slices: &[&Header]) -> Check {
+    let check = |value: &str| rule("rescale", 6, value, "slope and intercept to HU, 16 bits");
+    let refused = "Image values are not in Hounsfield units. Please send the original series.";
+    if slices.iter().any(|h| h.bits_allocated != 16) {
+        check("not 16 bits").refuse(refused)
+    } else if slices.iter().any(|h| h.rescale.is_none()) {
+        check("missing").refuse(refused)
+    } else if let Some(other) = slices.iter().find(|h| !h.speaks_hu()) {
+        check(&other.rescale_type).refuse(refused)
+    } else {
+        check("present")
+    }
+}
+
+fn kernel(first: &Header) -> Check {
+    let check = rule("kernel", 7, first.kernel.join("\\"), "soft");
+    match sharpness(first) {
+        Sharpness::Sharp => check.warn("Sharp kernel: choose the soft series if there is one."),
+        Sharpness::Soft | Sharpness::Unknown => check,
+    }
+}
+
+fn dose(slices: &[&Header], limits: &Limits) -> Check {
+    let known: Vec<f64> = slices.iter().filter_map(|h| h.tube_current_time).collect();
+    let mean = known.iter().sum::<f64>() / known.len() as f64;
+    let limit = format!("{} mAs", limits.low_dose_mas);
+    if known.is_empty() {
+        rule("dose", 7, "not known", limit)
+    } else if mean < limits.low_dose_mas {
+        rule("dose", 7, format!("{mean:.0} mAs"), limit)
+            .warn("Very low dose: the images are noisy.")
+    } else {
+        rule("dose", 7, format!("{mean:.0} mAs"), limit)
+    }
+}
+
+fn contrast(slices: &[&Header], limits: &Limits) -> Check {
+    let Some(header) = slices.iter().find(|h| has_contrast(h)) else {
+        return rule("contrast", 8, "none", "none");
+    };
+    let check = rule("contrast", 8, header.contrast_agent.clone(), "none");
+    let words = "Contrast was used; the model was trained without.";
+    if limits.refuse_contrast {
+        check.refuse(words)
+    } else {
+        check.warn(words)
+    }
+}
+
+fn age(first: &Header, limits: &Limits) -> Check {
+    let limit = format!("{} years", limits.youngest_years);
+    match first.patient.age_years() {
+        // The age itself stays with the patient's data.
+        None => rule("age", 9, "missing", limit).warn("The patient's age is not known."),
+        Some(years) if years < limits.youngest_years => {
+            rule("age", 9, "below the limit", limit).refuse("Not for children.")
+        }
+        Some(_) => rule("age", 9, "above the limit", limit),
+    }
+}
+
+fn lossy(slices: &[&Header]) -> Check {
+    let count = slices.iter().filter(|h| h.lossy).count();
+    let check = rule("lossy", 12, format!("{count} lossy"), "none");
+    if count > 0 {
+        check.warn("The images were compressed with loss.")
+    } else {
+        check
+    }
+}
+
+fn coverage(facts: &ImageFacts, limits: &Limits) -> Check {
+    let [warn, cut] = limits.cut_share;
+    let check = rule(
+        "coverage",
+        4,
+        format!(
+            "{} of lung, {:.0} % at the bottom, {:.0} % at the top",
+            mm(Mm(facts.lung_length.0.round())),
+            100.0 * facts.lowest_share,
+            100.0 * facts.highest_share
+        ),
+        format!("{}, {:.0} %", mm(limits.lung_length), 100.0 * cut),
+    );
+    if facts.right_ml + facts.left_ml <= 0.0 {
+        // The next check says it better.
+        return check;
+    }
+    if facts.lowest_share > cut {
+        check.refuse("The lung bases are cut off at the bottom. Please send the whole chest.")
+    } else if facts.highest_share > cut {
+        check.refuse("The lung tips are cut off at the top. Please send the whole chest.")
+    } else if facts.lung_length.0 < limits.lung_length.0 {
+        check.refuse("Too little of the lungs was scanned. Please send the whole chest.")
+    } else if facts.touches_side {
+        check.refuse("The lungs are cut off at the side. Please send a larger field of view.")
+    } else if facts.lowest_share.max(facts.highest_share) > warn {
+        check.warn("The lungs reach the end of the scan.")
+    } else {
+        check
+    }
+}
+
+fn body_part(facts: &ImageFacts, limits: &Limits) -> Check {
+    let [low, high] = limits.lungs_ml;
+    let total = facts.right_ml + facts.left_ml;
+    let check = rule(
+        "lungs",
+        5,
+        format!(
+            "right {:.0} ml, left {:.0} ml",
+            facts.right_ml, facts.left_ml
+        ),
+        format!("{low} to {high} ml"),
+    );
+    if total <= 0.0 {
+        check.refuse("No lungs found. Is this the chest series?")
+    } else if !(low..=high).contains(&total) {
+        check.warn("The lungs have an unusual size.")
+    } else if facts.right_ml.min(facts.left_ml) < limits.one_lung_ml {
+        check.warn("One lung is small or could not be told from its surroundings.")
+    } else {
+        check
+    }
+}
+
+fn hounsfield(facts: &ImageFacts, limits: &Limits) -> Check {
+    let inside = |value: Option<Hu>, [low, high]: [Hu; 2]| {
+        value.is_none_or(|v| (low.0..=high.0).contains(&v.0))
+    };
+    let say = |value: Option<Hu>| value.map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
+    let range = |[low, high]: [Hu; 2]| format!("{:.0} to {:.0} HU", low.0, high.0);
+    let check = rule(
+        "hounsfield",
+        6,
+        format!(
+            "air outside {}, lungs {}",
+            say(facts.outside_air),
+            say(facts.lung_mode)
+        ),
+        format!(
+            "air {}, lungs {}",
+            range(limits.outside_air),
+            range(limits.lung_mode)
+        ),
+    );
+    if inside(facts.outside_air, limits.outside_air) && inside(facts.lung_mode, limits.lung_mode) {
+        check
+    } else {
+        check.warn("Image values are shifted from the Hounsfield scale.")
+    }
+}
+
+fn aorta(facts: &ImageFacts, limits: &Limits) -> Check {
+    let limit = format!("{:.0} HU", limits.aorta.0);
+    match facts.aorta {
+        None => rule("aorta", 8, "not seen", limit),
+        Some(v) if v.0 > limits.aorta.0 => rule("aorta", 8, format!("{:.0} HU", v.0), limit)
+            .warn("Contrast was used; the model was trained without."),
+        Some(v) => rule("aorta", 8, format!("{:.0} HU", v.0), limit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assemble::assemble;
+    use super::super::fixture::series;
+    use super::*;
+
+    fn checks(headers: &[Header]) -> Vec<Check> {
+        let stack = assemble(headers).stacks.remove(0);
+        acquisition(&stack, headers, &Limits::default())
+    }
+
+    fn spread(headers: &mut [Header], step: f64) {
+        for (i, header) in headers.iter_mut().enumerate() {
+            header.position = Some([-180.0, -180.0, step * i as f64]);
+        }
+    }
+
+    fn find<'a>(checks: &'a [Check], code: &str) -> &'a Check {
+        checks.iter().find(|c| c.code == code).expect(code)
+    }
+
+    fn facts() -> ImageFacts {
+        ImageFacts {
+            right_ml: 2200.0,
+            left_ml: 1900.0,
+            lung_length: Mm(240.0),
+            outside_air: Some(Hu(-1000.0)),
+            lung_mode: Some(Hu(-860.0)),
+            ..ImageFacts::default()
+        }
+    }
+
+    #[test]
+    fn a_plain_chest_series_passes_everything() {
+        let checks = checks(&series(150));
+        assert_eq!(worst(&checks), Verdict::Pass, "{checks:?}");
+        assert!(checks.iter().all(|c| c.words.is_empty()));
+        assert_eq!(worst(&image(&facts(), &Limits::default())), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_missing_slice_is_refused_by_number() {
+        let mut headers = series(200);
+        spread(&mut headers, 5.0);
+        headers.remove(142);
+        let checks = checks(&headers);
+        let refusal = refusal(&checks).unwrap();
+        assert_eq!(refusal.code, "continuity");
+        assert_eq!(
+            refusal.words,
+            "Slice 143 is missing (gap of 10 mm). Please resend the series."
+        );
+        headers.drain(50..53);
+        headers.remove(20);
+        let words = find(&self::checks(&headers), "continuity").words.clone();
+        assert_eq!(
+            words,
+            "Slice 21 is missing (gap of 10 mm), and slices at 2 more places. \
+             Please resend the series."
+        );
+    }
+
+    #[test]
+    fn five_millimetres_warn_and_more_is_refused() {
+        let mut headers = series(64);
+        for header in &mut headers {
+            header.thickness = Some(5.0);
+        }
+        for (step, verdict) in [
+            (2.5, Verdict::Pass),
+            (3.0, Verdict::Pass),
+            (4.0, Verdict::Warn),
+            (5.0, Verdict::Warn),
+            (6.5, Verdict::Refuse),
+        ] {
+            spread(&mut headers, step);
+            assert_eq!(
+                find(&checks(&headers), "spacing").verdict,
+                verdict,
+                "{step}"
+            );
+        }
+    }
+
+    #[test]
+    fn spaced_hrct_has_its_own_sentence() {
+        let mut headers = series(30);
+        spread(&mut headers, 10.0);
+        for header in &mut headers {
+            header.thickness = Some(1.0);
+        }
+        let checks = checks(&headers);
+        let refusal = refusal(&checks).unwrap();
+        assert_eq!(refusal.code, "spaced_hrct");
+        assert_eq!(
+            refusal.words,
+            "Spaced HRCT: the analysis needs a continuous scan."
+        );
+    }
+
+    #[test]
+    fn tilt_warns_up_to_five_degrees() {
+        for (degrees, verdict) in [(3.0f64, Verdict::Warn), (18.5, Verdict::Refuse)] {
+            let (sin, cos) = degrees.to_radians().sin_cos();
+            let mut headers = series(100);
+            for header in &mut headers {
+                header.orientation = Some([[1.0, 0.0, 0.0], [0.0, cos, -sin]]);
+            }
+            assert_eq!(find(&checks(&headers), "orientation").verdict, verdict);
+        }
+    }
+
+    #[test]
+    fn children_are_refused_and_a_missing_age_warns() {
+        use crate::base::ident::Private;
+        for (age, verdict) in [
+            ("017Y", Verdict::Refuse),
+            ("018Y", Verdict::Pass),
+            ("009M", Verdict::Refuse),
+            ("", Verdict::Warn),
+        ] {
+            let mut headers = series(100);
+            for header in &mut headers {
+                header.patient.age = Private::new(age);
+            }
+            let checks = checks(&headers);
+            let check = find(&checks, "age");
+            assert_eq!(check.verdict, verdict, "{age}");
+            assert!(!check.value.contains("17"), "the age is the patient's");
+        }
+    }
+
+    #[test]
+    fn one_bad_slice_is_enough() {
+        let bent = |bend: fn(&mut Header)| {
+            let mut headers = series(100);
+            bend(&mut headers[57]);
+            checks(&headers)
+        };
+        let verdict = |code, bend| find(&bent(bend), code).verdict;
+        assert_eq!(verdict("rescale", |h| h.rescale = None), Verdict::Refuse);
+        assert_eq!(
+            verdict("rescale", |h| h.rescale_type = "OD".into()),
+            Verdict::Refuse
+        );
+        assert_eq!(
+            verdict("rescale", |h| h.rescale_type = "US".into()),
+            Verdict::Pass
+        );
+        assert_eq!(verdict("lossy", |h| h.lossy = true), Verdict::Warn);
+        assert_eq!(
+            verdict("contrast", |h| h.contrast_agent = "APPLIED".into()),
+            Verdict::Warn
+        );
+        assert_eq!(
+            verdict("contrast", |h| h.contrast_agent = "none".into()),
+            Verdict::Pass
+        );
+    }
+
+    #[test]
+    fn a_fragment_is_refused() {
+        let checks = checks(&series(20));
+        assert_eq!(
+            refusal(&checks).unwrap().words,
+            "Only 20 slices (40 mm): the lungs are not covered. Please send the whole series."
+        );
+    }
+
+    #[test]
+    fn cut_lungs_no_lungs_and_shifted_values_are_seen() {
+        let judge = |bend: fn(&mut ImageFacts)| {
+            let mut facts = facts();
+            bend(&mut facts);
+            let checks = image(&facts, &Limits::default());
+            let worst = checks.iter().max_by_key(|c| c.verdict).unwrap().clone();
+            (worst.code, worst.verdict)
+        };
+        use Verdict::{Refuse, Warn};
+        assert_eq!(judge(|f| f.lowest_share = 0.6), ("coverage", Refuse));
+        assert_eq!(judge(|f| f.highest_share = 0.1), ("coverage", Warn));
+        assert_eq!(judge(|f| f.touches_side = true), ("coverage", Refuse));
+        assert_eq!(judge(|f| f.lung_length = Mm(60.0)), ("coverage", Refuse));
+        assert_eq!(judge(|f| *f = ImageFacts::default()), ("lungs", Refuse));
+        assert_eq!(judge(|f| f.left_ml = 100.0), ("lungs", Warn));
+        assert_eq!(
+            judge(|f| f.outside_air = Some(Hu(-24.0))),
+            ("hounsfield", Warn)
+        );
+        assert_eq!(judge(|f| f.aorta = Some(Hu(300.0))), ("aorta", Warn));
+    }
+}
