@@ -18,8 +18,8 @@ use super::wire::{Link, WireFault, name};
 use crate::base::ident::StudyUid;
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{
-    AbortRQServiceProviderReason as AbortReason, AssociationAC, AssociationRJ, AssociationRJResult,
-    AssociationRJServiceProviderASCEReason as AsceReason,
+    AbortRQServiceProviderReason as AbortReason, AbortRQSource, AssociationAC, AssociationRJ,
+    AssociationRJResult, AssociationRJServiceProviderASCEReason as AsceReason,
     AssociationRJServiceProviderPresentationReason as PresentationReason,
     AssociationRJServiceUserReason as UserReason, AssociationRJSource, AssociationRQ,
     PresentationContextResult, PresentationContextResultReason as ContextReason, RequestorRoles,
@@ -241,10 +241,30 @@ fn service(sop_class: &str) -> Option<Service> {
     (storage && sound).then_some(Service::Storage)
 }
 
+/// The last thing that a peer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    Released,
+    Rejected(AssociationRJ),
+    Aborted(AbortReason),
+}
+
+impl From<Farewell> for Pdu {
+    fn from(farewell: Farewell) -> Self {
+        match farewell {
+            Farewell::Released => Pdu::ReleaseRP,
+            Farewell::Rejected(rejection) => Pdu::AssociationRJ(rejection),
+            Farewell::Aborted(reason) => Pdu::AbortRQ {
+                source: AbortRQSource::ServiceProvider(reason),
+            },
+        }
+    }
+}
+
 /// How an association ended, and what the peer is told about it.
 pub(super) struct End {
     pub(super) how: How,
-    pub(super) farewell: Option<Pdu>,
+    pub(super) farewell: Option<Farewell>,
     pub(super) studies: Vec<StudyUid>,
     pub(super) instances: u64,
     pub(super) interrupted: bool,
@@ -312,12 +332,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
         }
     }
 
-    async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> (How, Option<Pdu>) {
+    async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> (How, Option<Farewell>) {
         loop {
             let received = if self.assembler.is_idle() && self.current.is_none() {
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => {
-                        return (How::Stopped, Some(abort(AbortReason::ReasonNotSpecified)));
+                        return (How::Stopped, Some(Farewell::Aborted(AbortReason::ReasonNotSpecified)));
                     }
                     received = self.link.receive_idle(self.desk.settings.timers.idle) => received,
                 }
@@ -326,12 +346,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
             };
             let values = match received {
                 Ok(Pdu::PData { data }) => data,
-                Ok(Pdu::ReleaseRQ) => return (How::Released, Some(Pdu::ReleaseRP)),
+                Ok(Pdu::ReleaseRQ) => return (How::Released, Some(Farewell::Released)),
                 Ok(Pdu::AbortRQ { .. }) => return (How::AbortedByPeer, None),
                 Ok(other) => {
                     let words = format!("unexpected PDU: {}", name(&other));
                     let reason = AbortReason::UnexpectedPdu;
-                    return (How::ProtocolError(words), Some(abort(reason)));
+                    return (How::ProtocolError(words), Some(Farewell::Aborted(reason)));
                 }
                 Err(fault) => return faulty(&fault),
             };
@@ -344,9 +364,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
         }
     }
 
-    async fn value(&mut self, value: Pdv) -> Result<(), (How, Option<Pdu>)> {
+    async fn value(&mut self, value: Pdv) -> Result<(), (How, Option<Farewell>)> {
         let piece = self.assembler.push(value).map_err(|fault| {
-            let farewell = abort(AbortReason::InvalidPduParameter);
+            let farewell = Farewell::Aborted(AbortReason::InvalidPduParameter);
             (How::ProtocolError(fault.to_string()), Some(farewell))
         })?;
         match piece {
@@ -354,7 +374,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
             Piece::Command { context, command } => {
                 if command.field & RESPONSE != 0 {
                     let words = "a response that nobody asked for".to_owned();
-                    let farewell = abort(AbortReason::UnexpectedPduParameter);
+                    let farewell = Farewell::Aborted(AbortReason::UnexpectedPduParameter);
                     return Err((How::ProtocolError(words), Some(farewell)));
                 }
                 let has_data = command.has_data;
@@ -433,7 +453,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
     }
 
     /// The message is complete: do what it asks and answer it.
-    async fn finish(&mut self, current: Current) -> Result<(), (How, Option<Pdu>)> {
+    async fn finish(&mut self, current: Current) -> Result<(), (How, Option<Farewell>)> {
         if current.command.field == C_CANCEL_RQ {
             return Ok(());
         }
@@ -491,20 +511,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
     }
 }
 
-fn faulty(fault: &WireFault) -> (How, Option<Pdu>) {
+fn faulty(fault: &WireFault) -> (How, Option<Farewell>) {
     let how = match fault {
         WireFault::Closed | WireFault::Lost(_) => How::Lost(fault.to_string()),
         WireFault::Silent => How::Silent,
         WireFault::TooSlow => How::TooSlow,
         _ => How::ProtocolError(fault.to_string()),
     };
-    (how, fault.abort_reason().map(abort))
-}
-
-pub(super) fn abort(reason: AbortReason) -> Pdu {
-    Pdu::AbortRQ {
-        source: dicom_ul::pdu::AbortRQSource::ServiceProvider(reason),
-    }
+    (how, fault.abort_reason().map(Farewell::Aborted))
 }
 
 #[cfg(test)]

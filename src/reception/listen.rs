@@ -4,7 +4,7 @@
 //! place for an association, titles. A connection that says nothing costs one task and one buffer,
 //! and the oldest of them is the first to go, so that silence cannot lock anybody out.
 
-use super::association::{self, Accepted, Association, Desk, Verdict, congestion};
+use super::association::{self, Accepted, Association, Desk, Farewell, Verdict, congestion};
 use super::event::{AssociationId, Event, Events, How, Why};
 use super::settings::{Caps, Settings};
 use super::store::{Inbox, Keeper};
@@ -129,7 +129,7 @@ async fn connection(
             request.unwrap_or(Err(WireFault::Silent))
         }
     };
-    let (farewell, over) = match request {
+    let (farewell, gone) = match request {
         Ok(Pdu::AssociationRQ(request)) => {
             let farewell = desk.answer(&mut link, &request, &mut ticket, &stop).await;
             (farewell, false)
@@ -144,18 +144,18 @@ async fn connection(
                 Why::ProtocolError(fault.to_string())
             };
             desk.refused(String::new(), String::new(), why);
-            (fault.abort_reason().map(association::abort), silent)
+            (fault.abort_reason().map(Farewell::Aborted), silent)
         }
         Ok(Pdu::AbortRQ { .. }) => return,
         Ok(other) => {
             let words = format!("{} before an association", super::wire::name(&other));
             desk.refused(String::new(), String::new(), Why::ProtocolError(words));
-            (Some(association::abort(AbortReason::UnexpectedPdu)), false)
+            (Some(Farewell::Aborted(AbortReason::UnexpectedPdu)), false)
         }
     };
-    if let Some(pdu) = farewell
-        && link.send(&pdu).await.is_ok()
-        && !over
+    if let Some(farewell) = farewell
+        && link.send(&farewell.into()).await.is_ok()
+        && !gone
     {
         let evicted = ticket.evicted();
         tokio::select! {
@@ -174,7 +174,7 @@ impl Desk {
         request: &AssociationRQ,
         ticket: &mut Ticket,
         stop: &watch::Receiver<bool>,
-    ) -> Option<Pdu> {
+    ) -> Option<Farewell> {
         let (calling, called) = (
             association::title(&request.calling_ae_title),
             association::title(&request.called_ae_title),
@@ -183,16 +183,16 @@ impl Desk {
         match association::negotiate(request, &self.settings, self.peer.ip(), room) {
             Verdict::Reject(rejection, why) => {
                 self.refused(calling, called, why);
-                Some(Pdu::AssociationRJ(rejection))
+                Some(Farewell::Rejected(rejection))
             }
             Verdict::Abort(reason, why) => {
                 self.refused(calling, called, why);
-                Some(association::abort(reason))
+                Some(Farewell::Aborted(reason))
             }
             Verdict::Accept(accepted) => {
                 if !ticket.sit() {
                     self.refused(calling, called, Why::TooManyAssociations);
-                    return Some(Pdu::AssociationRJ(congestion()));
+                    return Some(Farewell::Rejected(congestion()));
                 }
                 let farewell = self.associate(link, &accepted, stop).await;
                 ticket.rise();
@@ -206,7 +206,7 @@ impl Desk {
         link: &mut Link<TcpStream>,
         accepted: &Accepted,
         stop: &watch::Receiver<bool>,
-    ) -> Option<Pdu> {
+    ) -> Option<Farewell> {
         let answer = Pdu::AssociationAC(accepted.answer.clone());
         if let Err(fault) = link.send(&answer).await {
             self.refused(
@@ -240,8 +240,8 @@ impl Desk {
         }
         if end.how == How::Released {
             // The peer waits for this answer, the service's bookkeeping can come later.
-            if let Some(pdu) = end.farewell.take() {
-                let _ = link.send(&pdu).await;
+            if let Some(farewell) = end.farewell.take() {
+                let _ = link.send(&farewell.into()).await;
             }
         }
         let closed = Event::Closed {

@@ -399,8 +399,8 @@ mod tests {
         };
         let ids: Vec<u8> = answer.presentation_contexts.iter().map(|c| c.id).collect();
         assert_eq!(ids, [1, 3]);
-        assert_eq!(answer.presentation_contexts[0].reason as u8, 3);
-        assert_eq!(answer.presentation_contexts[1].reason as u8, 0);
+        assert_eq!(answer.presentation_contexts[0].reason.clone() as u8, 3);
+        assert_eq!(answer.presentation_contexts[1].reason.clone() as u8, 0);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ mod put;
 mod quota;
 mod recover;
 
-pub use put::{Put, PutError, Receipt};
+pub use put::{Placed, Put, PutError, Receipt};
 pub use quota::{Level, Quota};
 pub use recover::{AdoptError, Found, Recovered};
 
@@ -64,7 +64,8 @@ impl Spool {
         self.root.join(path)
     }
 
-    /// Removes a file that has been put, for a row that could not be committed.
+    /// Removes a file that has been put, for a row that could not be committed. Not to be used on a
+    /// duplicate, whose file was acknowledged before.
     pub fn withdraw(&self, receipt: &Receipt) -> io::Result<()> {
         self.remove(&receipt.path)
     }

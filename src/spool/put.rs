@@ -5,7 +5,7 @@
 //! is known in another study, only the database can say.
 
 use super::{Spool, place, study_folder};
-use crate::base::disk::{self, Durable};
+use crate::base::disk::{self, Durable, Moved};
 use crate::reception::dimse::Failure;
 use crate::reception::header::Meta;
 use crate::reception::{Arrival, DataDigest, Part, Refusal};
@@ -60,9 +60,52 @@ impl From<PutError> for Refusal {
     }
 }
 
+/// A part that has its place, but not yet for good: what [`Spool::settle`] takes.
+///
+/// Between the two a row can be committed while the folder is being flushed. A row whose file a
+/// power cut has taken is dropped at the next start.
+#[derive(Debug)]
+#[must_use]
+pub struct Placed {
+    arrival: Arrival,
+    path: PathBuf,
+    revision: u32,
+    /// `None` where the same data set was there before.
+    moved: Option<Moved>,
+}
+
+impl Placed {
+    #[must_use]
+    pub fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    /// The file, as seen from the spool's folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// Whether the same data set was there before.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.moved.is_none()
+    }
+}
+
 impl Spool {
     /// Gives a part its place and brings it to the medium.
-    pub fn put(&self, mut part: Part, arrival: Arrival) -> Result<Put, PutError> {
+    pub fn put(&self, part: Part, arrival: Arrival) -> Result<Put, PutError> {
+        Ok(self.settle(self.place(part, arrival)?)?)
+    }
+
+    /// Brings the content of a part to the medium and gives it its place.
+    pub fn place(&self, mut part: Part, arrival: Arrival) -> Result<Placed, PutError> {
         part.flush()?;
         let mut known = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = study_folder(&arrival.identity.study);
@@ -76,29 +119,45 @@ impl Spool {
         for revision in 1..=MOST_REVISIONS {
             let path = place(&arrival.identity.study, &arrival.identity.sop, revision);
             let place = self.locate(&path);
-            let receipt = |durable| Receipt {
-                arrival: arrival.clone(),
-                path: path.clone(),
-                revision,
-                durable,
+            let moved = if !self.disk.exists(&place) {
+                Some(part.rename(&place)?)
+            } else if self.digest(&place)? == Some(arrival.sha256) {
+                None
+            } else {
+                continue;
             };
-            if !self.disk.exists(&place) {
-                let moved = part.rename(&place)?;
-                drop(known);
-                let settled = moved.settle(&*self.disk);
-                if settled.is_err() {
-                    // It will not be acknowledged, so it must not stay.
-                    let _ = self.disk.remove(&place);
-                }
-                return Ok(Put::New(receipt(settled?)));
-            }
-            if self.digest(&place)? == Some(arrival.sha256) {
-                drop(known);
-                let durable = disk::confirm(&*self.disk, &place)?;
-                return Ok(Put::Duplicate(receipt(durable)));
-            }
+            return Ok(Placed {
+                arrival,
+                path,
+                revision,
+                moved,
+            });
         }
         Err(PutError::TooManyRevisions)
+    }
+
+    /// Brings a place to the medium.
+    pub fn settle(&self, placed: Placed) -> io::Result<Put> {
+        let place = self.locate(&placed.path);
+        let duplicate = placed.is_duplicate();
+        let settled = match placed.moved {
+            None => disk::confirm(&*self.disk, &place),
+            Some(moved) => moved.settle(&*self.disk).inspect_err(|_| {
+                // It will not be acknowledged, so it must not stay.
+                let _ = self.disk.remove(&place);
+            }),
+        };
+        let receipt = Receipt {
+            arrival: placed.arrival,
+            path: placed.path,
+            revision: placed.revision,
+            durable: settled?,
+        };
+        Ok(if duplicate {
+            Put::Duplicate(receipt)
+        } else {
+            Put::New(receipt)
+        })
     }
 
     /// Digest of the data set in a file of ours; `None` for a file that has lost its header.

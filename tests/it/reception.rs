@@ -9,7 +9,7 @@ use dicom_ul::pdu::{
     PDataValue, PDataValueType, PresentationContextProposed, PresentationContextResultReason,
 };
 use scanside::base::disk::{Disk, FaultyDisk, RealDisk};
-use scanside::delivery::object::Item;
+use scanside::delivery::object::{Item, collect};
 use scanside::delivery::scu::{self, Destination, Options, Outcome};
 use scanside::reception::dimse::{Assembler, C_ECHO_RQ, C_STORE_RQ, Command, Pdv, Piece};
 use scanside::reception::header::Meta;
@@ -856,6 +856,48 @@ async fn we_send_to_dcmtk_which_takes_implicit_only() {
         bytes.ends_with(&expected)
     });
     assert!(same, "the rewritten pixels are not the ones that were sent");
+}
+
+/// Instances of real scanners and of other people's test sets, through a socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn real_instances_are_kept_or_refused_in_words() {
+    let Ok(data) = std::env::var("SCANSIDE_DATA") else {
+        println!("SKIPPED: SCANSIDE_DATA is not set");
+        return;
+    };
+    let station = Station::start();
+    let files = collect(&[PathBuf::from(data).join("robustness")]).unwrap();
+    assert!(files.len() > 20, "only {} files", files.len());
+    let items: Vec<Item> = files.iter().cloned().map(Item::File).collect();
+    let answers = scu::send(&items, &station.destination(), &Options::new("CT1"), |_| {})
+        .await
+        .unwrap();
+    let mut sent = Vec::new();
+    for answer in &answers {
+        let path = &files[answer.index];
+        let file = std::fs::read(path).unwrap();
+        let meta = Meta::read(&mut file.as_slice()).unwrap().0;
+        let storage = meta.sop_class.starts_with("1.2.840.10008.5.1.4.1.1.");
+        match &answer.outcome {
+            Outcome::Answered { status: 0, .. } => sent.push(data_set(&file)),
+            Outcome::NotAccepted => {
+                let ours = meta.transfer_syntax().is_some();
+                assert!(!(ours && storage), "{path:?}");
+            }
+            Outcome::Answered { status, comment } => {
+                println!("{path:?}: {status:04X} {comment}");
+                assert!(!comment.is_empty());
+            }
+            other => panic!("{path:?}: {other:?}"),
+        }
+    }
+    println!("{} of {} instances are kept", sent.len(), answers.len());
+    let mut kept = station.kept();
+    kept.dedup();
+    let mut sent = sorted(sent);
+    sent.dedup();
+    assert_eq!(kept.len(), sent.len());
+    assert!(kept == sent);
 }
 
 /// Not a test of correctness: `cargo test --release -- --ignored --nocapture throughput`.
