@@ -299,24 +299,16 @@ impl Reader<'_> {
         Private::new(self.text(tag))
     }
 
-    /// Exactly `N` finite numbers.
+    /// Exactly `N` finite numbers. Binary values print and read back without loss.
     fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
-        let values = self
-            .0
-            .get(tag)?
-            .value()
-            .primitive()?
-            .to_multi_float64()
-            .ok()?;
-        let values = <[f64; N]>::try_from(values).ok()?;
-        values.iter().all(|v| v.is_finite()).then_some(values)
+        let values = self.texts(tag).into_iter().map(|text| finite(&text));
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
+        values.try_into().ok()
     }
 
     /// The first of possibly several numbers.
     fn number(&self, tag: Tag) -> Option<f64> {
-        let value = self.text(tag).parse::<f64>().ok();
-        let value = value.or_else(|| self.0.get(tag)?.value().to_float64().ok());
-        value.filter(|v| v.is_finite())
+        finite(&self.text(tag))
     }
 
     fn integer(&self, tag: Tag) -> Option<i32> {
@@ -338,6 +330,10 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|v: &f64| v.is_finite())
 }
 
 fn bounded(text: &str) -> String {
