@@ -1,6 +1,7 @@
 use clap::{Parser, Subcommand};
 use scanside::service::files::read_folder;
 use scanside::study::assemble::assemble;
+use scanside::study::choose::choose;
 use scanside::volume::input::network_input;
 use scanside::volume::profiles::{Profile, Recipe, Size, ZPolicy};
 use std::path::PathBuf;

@@ -293,16 +293,19 @@ fn continuity(flaws: &Flaws) -> Check {
 
 fn length(stack: &Stack, limits: &Limits) -> Check {
     let covered = Mm(stack.extent().0 + stack.spacing.z.0);
-    let count = stack.slices.len();
+    let count = match stack.slices.len() {
+        1 => "1 slice".to_owned(),
+        n => format!("{n} slices"),
+    };
     let check = rule(
         "length",
         4,
-        format!("{count} slices, {}", mm(covered)),
+        format!("{count}, {}", mm(covered)),
         mm(limits.lung_length),
     );
     if covered.0 < limits.lung_length.0 {
         check.refuse(format!(
-            "Only {count} slices ({}): the lungs are not covered. Please send the whole series.",
+            "Only {count} ({}): the lungs are not covered. Please send the whole series.",
             mm(covered)
         ))
     } else {

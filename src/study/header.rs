@@ -62,6 +62,7 @@ pub struct Header {
     pub kernel: Vec<String>,
     pub contrast_agent: String,
     pub thickness: Option<f64>,
+    /// In mAs.
     pub tube_current_time: Option<f64>,
     pub lossy: bool,
 
@@ -187,7 +188,7 @@ impl Header {
             kernel: o.texts(tags::CONVOLUTION_KERNEL),
             contrast_agent: o.text(tags::CONTRAST_BOLUS_AGENT),
             thickness: number(tags::SLICE_THICKNESS).filter(|t| *t > 0.0),
-            tube_current_time: number(tags::EXPOSURE).filter(|e| *e > 0.0),
+            tube_current_time: exposure(&o),
             lossy: o.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" || is_lossy(transfer_syntax),
 
             rows: o.small(tags::ROWS),
@@ -249,6 +250,18 @@ fn is_lossy(transfer_syntax: &str) -> bool {
         transfer_syntax.trim_end_matches(['\0', ' ']),
         uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEGLS_NEAR_LOSSLESS
     )
+}
+
+/// Tube current times exposure time, in mAs. Some scanners write a meaningless small Exposure
+/// beside the two factors, so the larger of the two readings counts.
+fn exposure(o: &Reader<'_>) -> Option<f64> {
+    let factors = o
+        .number(tags::X_RAY_TUBE_CURRENT)
+        .zip(o.number(tags::EXPOSURE_TIME))
+        .map(|(milliampere, millisecond)| milliampere * millisecond / 1000.0);
+    let readings = [o.number(tags::EXPOSURE), factors];
+    let largest = readings.into_iter().flatten().fold(0.0, f64::max);
+    (largest > 0.0).then_some(largest)
 }
 
 /// Two unit vectors at right angles, or nothing.
