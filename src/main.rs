@@ -56,10 +56,8 @@ fn main() -> ExitCode {
 fn preprocess(recipe: Recipe, dir: &PathBuf, out: &PathBuf) -> Result<(), String> {
     let folder = read_folder(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let assembly = assemble(&folder.headers);
-    let stack = assembly
-        .stacks
-        .first()
-        .ok_or("no CT images in the folder")?;
+    let choice = choose(&assembly, &folder.headers).map_err(|e| e.to_string())?;
+    let stack = &assembly.stacks[choice.stack];
     let input = network_input(recipe, stack, &folder.headers, &|i| folder.pixels(i))
         .map_err(|e| e.to_string())?;
     ndarray_npy::write_npy(out, &input.unit).map_err(|e| e.to_string())

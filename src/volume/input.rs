@@ -29,6 +29,9 @@ const BATCH: usize = 16;
 /// any CT reconstructs. A header may claim kilometres.
 const LARGEST: [usize; 3] = [2500, 1000, 1000];
 
+/// Gives the pixels of a header, by its index.
+pub type Load<'a> = dyn Fn(usize) -> Result<StoredPixels, DecodeError> + Sync + 'a;
+
 /// What the networks take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkInput {
@@ -60,8 +63,8 @@ pub enum InputError {
 
 /// Makes the networks' input (pipeline section 4).
 ///
-/// `load` gives the pixels of a header, by the index that the stack's `slices` hold. It is
-/// called from several threads, about once per slice and in ascending order of position.
+/// `load` gets the indices that the stack's `slices` hold. It is called from several threads,
+/// once per slice and about in ascending order of position, so it can tell the progress.
 ///
 /// # Errors
 /// [`InputError`] at the first slice that cannot be used.
@@ -69,7 +72,7 @@ pub fn network_input(
     recipe: Recipe,
     stack: &Stack,
     headers: &[Header],
-    load: &(dyn Fn(usize) -> Result<StoredPixels, DecodeError> + Sync),
+    load: &Load<'_>,
 ) -> Result<NetworkInput, InputError> {
     let plan = Plan::new(recipe, stack, headers)?;
     let side = recipe.size.pixels();
@@ -191,7 +194,7 @@ impl Plan {
         &self,
         k: usize,
         headers: &[Header],
-        load: &(dyn Fn(usize) -> Result<StoredPixels, DecodeError> + Sync),
+        load: &Load<'_>,
     ) -> Result<Vec<f32>, InputError> {
         let &(index, slice) = self.order.get(k).ok_or(InputError::Empty)?;
         let pixels = load(index).map_err(|source| InputError::Decode { slice, source })?;

@@ -333,6 +333,7 @@ mod tests {
     }
 
     /// The recursion that section 3.1 writes down, as a second opinion on the folded weights.
+    #[allow(clippy::needless_range_loop, reason = "the section's indices")]
     fn prefilter_by_recursion(line: &[f64]) -> Vec<f64> {
         let n = line.len();
         let s: Vec<f64> = line.iter().map(|v| 6.0 * v).collect();
