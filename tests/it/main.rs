@@ -1,6 +1,8 @@
 //! All integration tests, in one binary.
 
 mod house;
+mod acquisition;
+mod memory;
 mod peers;
 mod pixels;
 mod preprocess;
