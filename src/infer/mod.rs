@@ -9,7 +9,7 @@ mod card;
 mod net;
 mod runner;
 
-pub use bundle::{Bundle, BundleError, GoldenReport};
+pub use bundle::{Bundle, BundleError, FeatureSpace, GoldenReport, golden_cube};
 pub use card::{Card, CardError};
 pub use runner::{Classified, Denoised, InferError, Progress};
 
@@ -32,4 +32,7 @@ pub trait Model: Send + Sync {
     fn classify(&self, cube: &ndarray::Array3<f32>) -> Result<Classified, InferError>;
 
     fn card(&self) -> &Card;
+
+    /// Where the training data lie in the space of the features.
+    fn feature_space(&self) -> &FeatureSpace;
 }

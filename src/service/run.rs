@@ -327,7 +327,7 @@ async fn wake(to: mpsc::Sender<Event>, stop: Option<watch::Receiver<bool>>) {
         log::error!("signals cannot be heard");
         return;
     };
-    let mut told = async move || match stop {
+    let told = async move || match stop {
         Some(mut stop) => drop(stop.wait_for(|stop| *stop).await.is_ok()),
         None => std::future::pending().await,
     };

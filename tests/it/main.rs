@@ -1,7 +1,7 @@
 //! All integration tests, in one binary.
 
-mod house;
 mod acquisition;
+mod house;
 mod memory;
 mod peers;
 mod pixels;
