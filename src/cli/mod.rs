@@ -322,6 +322,7 @@ fn serve(
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         hook(panic);
+        eprintln!("the last events:\n{}", crate::service::last_events());
         std::process::abort();
     }));
     let options = crate::service::Options {

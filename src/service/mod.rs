@@ -15,4 +15,4 @@ mod run;
 mod wall;
 pub mod worker;
 
-pub use run::{Note, Options, ServeError, serve};
+pub use run::{Note, Options, ServeError, last_events, serve};

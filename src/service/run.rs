@@ -49,9 +49,7 @@ const WORKER_SILENT: Duration = Duration::from_secs(120);
 enum Event {
     Door(Door),
     /// The worker has taken a study up.
-    Begun {
-        study: String,
-    },
+    Begun,
     Slices {
         done: usize,
         of: usize,
@@ -206,7 +204,6 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
             ..Scene::default()
         },
         associations: HashMap::new(),
-        trace: Trace::new(),
         to_loop,
         runtime: runtime.handle().clone(),
         watcher: options.watcher,
@@ -350,9 +347,7 @@ async fn wake(to: mpsc::Sender<Event>, stop: Option<watch::Receiver<bool>>) {
 /// The worker's thread.
 fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::Sender<Event>) {
     while let Ok(study) = work.recv() {
-        let _ = to.blocking_send(Event::Begun {
-            study: study.clone(),
-        });
+        let _ = to.blocking_send(Event::Begun);
         // Progress may be lost when the loop is busy; the next slice says the same.
         let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
         let done = Box::new(worker.run(&study, &progress));
@@ -362,7 +357,21 @@ fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::
     }
 }
 
-/// What the ring keeps for the service page and for crash reports. No patient data.
+/// The last events, for a crash report. No patient data.
+static TRACE: Trace<i64, Trail> = Trace::new();
+
+/// The ring as text, oldest first, one line an event: what a panic leaves in the journal.
+#[must_use]
+pub fn last_events() -> String {
+    let line = |(at, event): (i64, Trail)| format!("{} {event:?}", clock::hour_minute(at));
+    TRACE.last().into_iter().map(line).collect::<Vec<_>>().join(
+        "
+",
+    )
+}
+
+/// What the ring keeps.
+#[allow(dead_code, reason = "read through Debug in `last_events`")]
 #[derive(Clone, Debug)]
 enum Trail {
     Opened {
@@ -395,7 +404,6 @@ struct Desk {
     scene: Scene,
     /// Titles of open associations, for their row when they end.
     associations: HashMap<u64, (String, String, String)>,
-    trace: Trace<i64, Trail>,
     to_loop: mpsc::Sender<Event>,
     runtime: tokio::runtime::Handle,
     watcher: Option<Box<dyn Fn(Note) + Send>>,
@@ -439,7 +447,7 @@ impl Desk {
                 Event::Tick => self.tick(),
                 Event::Door(event) => self.door(event),
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
-                Event::Begun { study } => {
+                Event::Begun => {
                     self.busy_since = Some(self.now());
                     let seconds_per_slice = self
                         .scene
@@ -447,7 +455,6 @@ impl Desk {
                         .as_ref()
                         .and_then(|r| r.seconds_per_slice);
                     self.scene.analysing = Some(Running {
-                        study_uid: study,
                         done: 0,
                         of: 0,
                         since: self.now(),
@@ -484,7 +491,7 @@ impl Desk {
                 called,
                 ..
             } => {
-                self.trace.note(
+                TRACE.note(
                     clock::now_ms(),
                     Trail::Opened {
                         calling: calling.clone(),
@@ -501,7 +508,7 @@ impl Desk {
                 ..
             } => {
                 let outcome = why.to_string();
-                self.trace.note(
+                TRACE.note(
                     clock::now_ms(),
                     Trail::Refused {
                         calling: calling.clone(),
@@ -546,7 +553,7 @@ impl Desk {
                 } else {
                     how.to_string()
                 };
-                self.trace.note(
+                TRACE.note(
                     clock::now_ms(),
                     Trail::Closed {
                         how: words.clone(),
@@ -675,7 +682,6 @@ impl Desk {
         {
             self.busy_since = Some(self.now());
             self.scene.analysing = Some(Running {
-                study_uid: study,
                 done: 0,
                 of: 0,
                 since: self.now(),
@@ -693,7 +699,7 @@ impl Desk {
             .or(self.scene.pace);
         match done {
             Ok(done) => {
-                self.trace.note(
+                TRACE.note(
                     clock::now_ms(),
                     Trail::Finished {
                         report: done.report,
