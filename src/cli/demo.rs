@@ -53,10 +53,10 @@ pub fn run(study: Option<&Path>, out: &Path) -> Result<(), Failure> {
     config.export.enabled = true;
 
     let (tell, hear) = channel();
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (switch, stop) = service::stop_switch();
     let options = service::Options {
         listener: None,
-        stop: Some(stopped),
+        stop: Some(stop),
         // The receiver is gone only when this function has returned.
         watcher: Some(Box::new(move |note| drop(tell.send(note)))),
     };
@@ -64,7 +64,7 @@ pub fn run(study: Option<&Path>, out: &Path) -> Result<(), Failure> {
     let box_config = config.clone();
     let running = std::thread::spawn(move || service::serve(box_config, options));
     let told = play(&config, study, out, &hear);
-    let _ = stop.send(true);
+    switch.stop();
     let ended = running
         .join()
         .map_err(|_| Failure::Failed("the service panicked".into()))?;
