@@ -287,7 +287,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
         if answer.done.word.is_none() {
             println!("  {:<18} {} {}", "", answer.done.reason, answer.done.action);
         }
-        if answer.done.demonstration {
+        if answer.done.demonstration && answer.done.word.is_some() {
             println!("  {:<18} {}", "", crate::report::DEMONSTRATION);
         }
     }

@@ -176,6 +176,12 @@ pub enum Command {
         config: Option<PathBuf>,
         out: PathBuf,
     },
+    /// Brings a backup back. Not built yet.
+    Restore {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        from: PathBuf,
+    },
 }
 
 /// How a command fails; each kind has its own exit code.
@@ -282,6 +288,9 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver { .. } => Err(Failure::failed(
             "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
+        )),
+        Command::Restore { .. } => Err(Failure::failed(
+            "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
         )),
         Command::Evaluate { .. } => Err(Failure::failed(
             "evaluation is not built yet; `scanside analyse --json` gives one study's numbers",

@@ -155,7 +155,7 @@ impl Bundle {
             .map_err(wrong)?;
         let bcdu_ms = start.elapsed().as_secs_f64() * 1e3;
         let bcdu_max_difference = largest_difference(clean.iter(), expected.iter());
-        if !(bcdu_max_difference <= self.card.bcdu.tolerance) {
+        if bcdu_max_difference > self.card.bcdu.tolerance {
             return Err(wrong(format!(
                 "the first network is {bcdu_max_difference} away from the card's output"
             )));
@@ -170,7 +170,7 @@ impl Bundle {
         let off = (sum - golden.cube_feature_sum).abs() / FEATURES as f32;
         let cnn_max_difference =
             largest_difference(said.logits.iter(), golden.cube_logits.iter()).max(off);
-        if !(cnn_max_difference <= self.card.cnn.tolerance) {
+        if cnn_max_difference > self.card.cnn.tolerance {
             return Err(wrong(format!(
                 "the second network is {cnn_max_difference} away from the card's output"
             )));
