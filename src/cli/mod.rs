@@ -2,7 +2,7 @@
 //!
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
-mod demo;
+pub mod demo;
 mod files;
 mod net;
 mod progress;

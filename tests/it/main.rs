@@ -4,6 +4,7 @@ mod acquisition;
 mod house;
 mod memory;
 mod peers;
+mod phantoms;
 mod pixels;
 mod preprocess;
 mod reception;
