@@ -1,7 +1,10 @@
 //! All integration tests, in one binary.
 
-mod house;
 mod acquisition;
+mod box_process;
+mod house;
+mod infer;
+mod kills;
 mod memory;
 mod peers;
 mod pixels;
@@ -9,3 +12,4 @@ mod preprocess;
 mod reception;
 mod report;
 mod screen;
+mod whole_way;
