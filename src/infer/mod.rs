@@ -11,6 +11,7 @@ mod runner;
 
 pub use bundle::{Bundle, BundleError, FeatureSpace, GoldenReport, golden_cube};
 pub use card::{Card, CardError};
+pub use net::Net;
 pub use runner::{Classified, Denoised, InferError, Progress};
 
 /// What `finding` and `service` need of the two networks; `Bundle` is the real one.

@@ -2,6 +2,10 @@
 
 mod acquisition;
 mod house;
+mod box_process;
+mod house;
+mod infer;
+mod kills;
 mod memory;
 mod peers;
 mod phantoms;
@@ -10,3 +14,4 @@ mod preprocess;
 mod reception;
 mod report;
 mod screen;
+mod whole_way;
