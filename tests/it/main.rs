@@ -1,7 +1,6 @@
 //! All integration tests, in one binary.
 
 mod acquisition;
-mod house;
 mod box_process;
 mod house;
 mod infer;
