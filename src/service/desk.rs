@@ -200,17 +200,10 @@ impl Desk {
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
                 Event::Begun => {
                     self.busy_since = Some(self.now());
-                    let seconds_per_slice = self
-                        .scene
-                        .analysing
-                        .as_ref()
-                        .and_then(|r| r.seconds_per_slice);
-                    self.scene.analysing = Some(Running {
-                        done: 0,
-                        of: 0,
-                        since: self.now(),
-                        seconds_per_slice,
-                    });
+                    let now = self.now();
+                    if let Some(running) = &mut self.scene.analysing {
+                        running.since = now;
+                    }
                     self.refresh();
                 }
                 Event::Slices { done, of } => {
@@ -392,6 +385,15 @@ impl Desk {
             Err(trouble) => return self.trouble(&trouble),
         };
         let row = self.store.study(study).ok().flatten();
+        // A repeated image changes no state: the run that goes on, or is about to, has all.
+        let runs = |running: &Running| running.study_uid == study;
+        if self.scene.analysing.as_ref().is_some_and(runs)
+            && row
+                .as_ref()
+                .is_some_and(|row| matches!(row.state, StudyState::Queued | StudyState::Analysing))
+        {
+            return;
+        }
         let seen = row.filter(|row| row.input_sha256 == input_digest(&stored));
         let (state, why) = match &seen {
             Some(row) if row.decision.as_deref() != Some("not_analysed") => (
@@ -408,7 +410,10 @@ impl Desk {
         if let Err(trouble) = self.store.set_state(study, state, why, clock::now_ms()) {
             return self.trouble(&trouble);
         }
-        if state == StudyState::Queued && self.queue.push_back(study.to_owned()).is_err() {
+        if state == StudyState::Queued
+            && !self.queue.iter().any(|waiting| waiting == study)
+            && self.queue.push_back(study.to_owned()).is_err()
+        {
             log::warn!("{QUEUE} studies wait; the next ones are taken up as these are done");
         }
         self.refresh();
@@ -434,6 +439,7 @@ impl Desk {
         {
             self.busy_since = Some(self.now());
             self.scene.analysing = Some(Running {
+                study_uid: study,
                 done: 0,
                 of: 0,
                 since: self.now(),

@@ -103,7 +103,12 @@ impl Worker {
             self.store
                 .name(study_uid, patient.name.reveal(), patient.id.reveal())?;
         }
-        self.finish(study_uid, input, analysis)
+        self.finish(study_uid, input, analysis).inspect_err(|_| {
+            // A disk that is full is no fault of the study's.
+            if let Err(trouble) = self.store.take_back_attempt(study_uid) {
+                log::warn!("an attempt stays counted: {trouble}");
+            }
+        })
     }
 
     fn finish(

@@ -70,8 +70,9 @@ impl Store {
         })
     }
 
-    /// Writes the rows of one instance. A study that had an end goes back to `receiving` when the
-    /// instance is new; a repeated one only counts as resent. Returns whether it was new.
+    /// Writes the rows of one instance. A study goes back to `receiving` when the instance is new,
+    /// also from the middle of its analysis: so whatever happens next, it is looked at again. A
+    /// repeated one only counts as resent. Returns whether it was new.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written then, and the instance must not be acknowledged.
@@ -116,7 +117,7 @@ impl Store {
                 let reopened = t
                     .prepare_cached(
                         "UPDATE studies SET state='receiving', changed=?2 \
-                         WHERE study_uid=?1 AND state NOT IN ('receiving', 'analysing')",
+                         WHERE study_uid=?1 AND state <> 'receiving'",
                     )?
                     .execute(params![new.study_uid, new.at_ms])?;
                 if reopened == 1 {

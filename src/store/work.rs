@@ -202,6 +202,21 @@ impl Store {
         })
     }
 
+    /// Uncounts a run that came back and could not be written down.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn take_back_attempt(&self, study_uid: &str) -> Result<(), StoreError> {
+        let uid = study_uid.to_owned();
+        self.run(move |c| {
+            c.execute(
+                "UPDATE studies SET attempts = max(attempts - 1, 0) WHERE study_uid=?1",
+                [&uid],
+            )
+            .map(drop)
+        })
+    }
+
     /// Reserves the next report number and its folder `reports/R000001`.
     ///
     /// # Errors
@@ -302,7 +317,16 @@ impl Store {
                 "UPDATE studies SET input_sha256=?2, attempts=0 WHERE study_uid=?1",
                 [&new.study_uid, &new.input_sha256],
             )?;
-            change(&t, &new.study_uid, state, &new.reason, new.made_ms)?;
+            // An image that came while the run went on has taken the study out of this state, and
+            // then the study has no end yet.
+            let unchanged: i64 = t.query_row(
+                "SELECT count(*) FROM studies WHERE study_uid=?1 AND state='analysing'",
+                [&new.study_uid],
+                |row| row.get(0),
+            )?;
+            if unchanged == 1 {
+                change(&t, &new.study_uid, state, &new.reason, new.made_ms)?;
+            }
             t.commit()
         })
     }
@@ -431,6 +455,24 @@ mod tests {
         assert_eq!(store.begin_attempt("1", "x", 1).unwrap(), 1);
         assert_eq!(store.begin_attempt("1", "x", 2).unwrap(), 2);
         assert_eq!(store.begin_attempt("1", "y", 3).unwrap(), 1);
+        assert_eq!(store.begin_attempt("1", "y", 4).unwrap(), 2);
+        store.take_back_attempt("1").unwrap();
+        assert_eq!(store.begin_attempt("1", "y", 5).unwrap(), 2);
+    }
+
+    #[test]
+    fn an_image_that_comes_during_the_run_keeps_the_study_open() {
+        let (_folder, store) = store();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        store.begin_attempt("1", "x", 1).unwrap();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        let state = |store: &Store| store.study("1").unwrap().unwrap().state;
+        assert_eq!(state(&store), StudyState::Analysing, "the same bytes again");
+        store.receive(instance("1", "1.2", "bb")).unwrap();
+        let number = store.begin_report("1", 2).unwrap();
+        store.finish(result(number, "x")).unwrap();
+        assert_eq!(state(&store), StudyState::Receiving);
+        assert_eq!(store.unfinished().unwrap().len(), 1);
     }
 
     #[test]

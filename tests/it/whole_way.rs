@@ -187,7 +187,9 @@ fn sent_twice_it_stays_one_result_and_the_stick_has_it_once() {
         assert!(out.status.success(), "{times}: {out:?}");
         assert!(said.contains("SAFE TO REMOVE"), "{said}");
         let folders = std::fs::read_dir(stick.path().join("SCANSIDE")).expect("our folder");
-        assert_eq!(folders.count(), 1, "{times}");
+        let names = folders.map(|entry| entry.expect("an entry").file_name());
+        let reports = names.filter(|name| name.to_string_lossy().starts_with("R0"));
+        assert_eq!(reports.collect::<Vec<_>>(), ["R000001"], "{times}");
         check_sums(&stick.path().join("SCANSIDE/R000001"));
     }
     assert_eq!(home.count("SELECT count(*) FROM exports"), 1);
@@ -204,6 +206,46 @@ fn sent_twice_it_stays_one_result_and_the_stick_has_it_once() {
         !report.to_string().contains(short_uid()),
         "the UID has left"
     );
+    assert!(running.stop().success());
+}
+
+/// Waits until the networks have the study in hand.
+fn wait_for_analysis(home: &Home) {
+    home.wait("the analysis begins", || {
+        let query = "SELECT count(*) FROM studies WHERE state='analysing'";
+        (home.count(query) == 1).then_some(())
+    });
+}
+
+#[test]
+fn sent_again_while_it_is_analysed_it_stays_one_result() {
+    let _turn = turn();
+    let home = Home::new(&model(), SHORT);
+    let running = home.start();
+    running.take(short_study(), &Options::new("CT1"));
+    wait_for_analysis(&home);
+    running.take(short_study(), &Options::new("CT1"));
+    single_result(&home);
+    // A second run would have begun by now, and would have its number.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_eq!(&single_result(&home), reference());
+    assert!(running.stop().success());
+}
+
+#[test]
+fn an_image_that_comes_during_the_analysis_is_in_the_result_that_stands() {
+    let _turn = turn();
+    let home = Home::new(&model(), SHORT);
+    let running = home.start();
+    let (late, early) = short_study().split_last().expect("slices");
+    running.take(early, &Options::new("CT1"));
+    wait_for_analysis(&home);
+    running.take(std::slice::from_ref(late), &Options::new("CT1"));
+    let report = home.wait_for_report(short_uid(), SLICES);
+    assert_eq!(&essence(&report), reference());
+    let results = home.results();
+    assert_eq!(results.len(), 2, "the first one is kept");
+    assert!(!results[0].stands && results[1].stands);
     assert!(running.stop().success());
 }
 
@@ -335,10 +377,7 @@ fn it_stops_when_told_and_says_why_it_does_not_start() {
 
     // Told in the middle of its work it stops as well, and goes on when it is started again.
     running.take(short_study(), &Options::new("CT1"));
-    home.wait("the analysis begins", || {
-        let query = "SELECT count(*) FROM studies WHERE state='analysing'";
-        (home.count(query) == 1).then_some(())
-    });
+    wait_for_analysis(&home);
     let status = running.stop();
     assert_eq!(status.code(), Some(0), "{}", home.log());
     let running = home.start();
