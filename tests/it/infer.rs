@@ -104,7 +104,7 @@ fn the_networks_say_what_onnx_runtime_says() {
     let Some(apart) = compare(&folder.join(&card.bcdu.file), &slices) else {
         return;
     };
-    let tolerance = card.bcdu.ort_tolerance;
+    let tolerance = card.bcdu.tolerance;
     peers::say(&format!(
         "first network: {apart:?}, the card allows {tolerance}"
     ));
