@@ -65,7 +65,9 @@ pub fn run(study: Option<&Path>, out: &Path) -> Result<(), Failure> {
     let running = std::thread::spawn(move || service::serve(box_config, options));
     let told = play(&config, study, out, &hear);
     let _ = stop.send(true);
-    let ended = running.join().map_err(|_| Failure::Failed("the service panicked".into()))?;
+    let ended = running
+        .join()
+        .map_err(|_| Failure::Failed("the service panicked".into()))?;
     // The service's own words come first: they say why nothing could be heard of it.
     ended.map_err(Failure::failed)?;
     let answers = told?;
@@ -93,15 +95,29 @@ fn play(
         }
     };
     eprintln!("the box listens on {address} as {ae_title}");
-    let destination =
-        Destination { called: ae_title, host: address.ip().to_string(), port: address.port() };
+    let destination = Destination {
+        called: ae_title,
+        host: address.ip().to_string(),
+        port: address.port(),
+    };
     let mut answers = Vec::new();
     for parcel in parcels(study) {
         let parcel = parcel?;
-        eprintln!("\n{}: {} images over DICOM", parcel.name, parcel.items.len());
+        eprintln!(
+            "\n{}: {} images over DICOM",
+            parcel.name,
+            parcel.items.len()
+        );
         let sent = transfer(&parcel.items, &destination, &Options::new("DEMO_CONSOLE"))?;
-        let stored = sent.iter().filter(|answer| answer.outcome.is_delivered()).count();
-        eprintln!("{}: {stored} of {} images stored by the box", parcel.name, sent.len());
+        let stored = sent
+            .iter()
+            .filter(|answer| answer.outcome.is_delivered())
+            .count();
+        eprintln!(
+            "{}: {stored} of {} images stored by the box",
+            parcel.name,
+            sent.len()
+        );
         if stored == 0 {
             return Err(Failure::Refused("the box took none of the images".into()));
         }
@@ -115,7 +131,11 @@ fn play(
         };
         bar.end();
         picture(config, out)?;
-        answers.push(Answer { name: parcel.name, truth: parcel.truth, done });
+        answers.push(Answer {
+            name: parcel.name,
+            truth: parcel.truth,
+            done,
+        });
     }
     Ok(answers)
 }
@@ -132,7 +152,11 @@ fn next(hear: &Receiver<Note>) -> Result<Note, Failure> {
 /// The studies to send, made one at a time.
 fn parcels(study: Option<&Path>) -> Box<dyn Iterator<Item = Result<Parcel, Failure>>> {
     if let Some(dir) = study {
-        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
+        let name = dir
+            .file_name()
+            .unwrap_or(dir.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         let parcel = collect(&[dir.to_owned()])
             .map_err(|e| Failure::Failed(format!("{}: {e}", dir.display())))
             .and_then(|files| {
@@ -141,13 +165,20 @@ fn parcels(study: Option<&Path>) -> Box<dyn Iterator<Item = Result<Parcel, Failu
                     let words = format!("there are no DICOM files in {}", dir.display());
                     return Err(Failure::Refused(words));
                 }
-                Ok(Parcel { name, items, truth: None })
+                Ok(Parcel {
+                    name,
+                    items,
+                    truth: None,
+                })
             });
         return Box::new(std::iter::once(parcel));
     }
     Box::new(SEEDS.into_iter().map(|(class, seed, scanner)| {
         eprintln!("\nmaking a phantom: {class}");
-        let recipe = Recipe { scanner: Some(scanner), ..Recipe::new(class, seed) };
+        let recipe = Recipe {
+            scanner: Some(scanner),
+            ..Recipe::new(class, seed)
+        };
         let phantom = phantom::generate(&recipe);
         let items = phantom::files(&phantom).map_err(Failure::failed)?;
         Ok(Parcel {
@@ -190,14 +221,20 @@ fn picture(config: &Config, out: &Path) -> Result<(), Failure> {
     use crate::status::State;
     for _ in 0..40 {
         let status = Status::read(&config.status_file()).map_err(Failure::failed)?;
-        if matches!(status.state, State::Result { .. } | State::NotAnalysed { .. }) {
+        if matches!(
+            status.state,
+            State::Result { .. } | State::NotAnalysed { .. }
+        ) {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
     crate::screen::run(ScreenConfig {
         status_file: config.status_file(),
-        panel: PanelChoice::Png { file: out.join("screen.png"), size: PanelSize::SEVEN_INCH },
+        panel: PanelChoice::Png {
+            file: out.join("screen.png"),
+            size: PanelSize::SEVEN_INCH,
+        },
         once: true,
     })
     .map_err(Failure::failed)
@@ -208,7 +245,9 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
     let sentence = write_stick(config, &out.join("stick"))?;
     let failed = |e: std::io::Error| Failure::Failed(format!("{}: {e}", out.display()));
     if let Some(last) = answers.last() {
-        let folder = config.reports().join(ReportNo(last.done.report).to_string());
+        let folder = config
+            .reports()
+            .join(ReportNo(last.done.report).to_string());
         for name in ["report.pdf", "report.json"] {
             std::fs::copy(folder.join(name), out.join(name)).map_err(failed)?;
         }
@@ -227,7 +266,9 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
     for answer in answers {
         let said = answer.done.word.map_or("Not analysed", ResultWord::words);
         let verdict = match answer.truth {
-            Some(truth) if answer.done.word.map(service::worker::file_word) == Some(truth.word()) => {
+            Some(truth)
+                if answer.done.word.map(service::worker::file_word) == Some(truth.word()) =>
+            {
                 "right"
             }
             Some(_) => {
@@ -265,7 +306,9 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
         println!("  {what:<20} {}", path.display());
     }
     if wrong > 0 {
-        return Err(Failure::Failed(format!("{wrong} phantoms were not answered as they should")));
+        return Err(Failure::Failed(format!(
+            "{wrong} phantoms were not answered as they should"
+        )));
     }
     Ok(())
 }

@@ -41,7 +41,10 @@ fn read(dir: &Path) -> Result<Folder, Failure> {
     let folder =
         read_folder(dir).map_err(|e| Failure::Failed(format!("{}: {e}", dir.display())))?;
     if folder.headers.is_empty() {
-        return Err(Failure::Refused(format!("there are no DICOM images in {}", dir.display())));
+        return Err(Failure::Refused(format!(
+            "there are no DICOM images in {}",
+            dir.display()
+        )));
     }
     Ok(folder)
 }
@@ -101,9 +104,11 @@ pub fn analyse(
     }
     match report.outcome {
         Outcome::Analysed(_) => Ok(()),
-        Outcome::NotAnalysed { reason, action, .. } => {
-            Err(Failure::Refused(format!("not analysed: {reason} {action}").trim_end().to_owned()))
-        }
+        Outcome::NotAnalysed { reason, action, .. } => Err(Failure::Refused(
+            format!("not analysed: {reason} {action}")
+                .trim_end()
+                .to_owned(),
+        )),
     }
 }
 
@@ -127,7 +132,10 @@ pub fn tell(report: &Report) {
             "  involvement {:.1} % (right {:.1} %, left {:.1} %)",
             a.involvement.total_percent, a.involvement.right_percent, a.involvement.left_percent
         );
-        println!("  distance to the training data {:.1}, limit {:.1}", a.distance, a.distance_limit);
+        println!(
+            "  distance to the training data {:.1}, limit {:.1}",
+            a.distance, a.distance_limit
+        );
     }
     for check in report.checks.iter().filter(|check| check.verdict != "pass") {
         println!("  {}: {}", check.verdict, check.words);
@@ -148,14 +156,16 @@ pub fn tell(report: &Report) {
 pub fn preprocess(recipe: Recipe, dir: &Path, out: &Path) -> Result<(), Failure> {
     let folder = read(dir)?;
     let assembly = assemble(&folder.headers);
-    let choice =
-        choose(&assembly, &folder.headers).map_err(|refusal| Failure::Refused(refusal.to_string()))?;
+    let choice = choose(&assembly, &folder.headers)
+        .map_err(|refusal| Failure::Refused(refusal.to_string()))?;
     let stack = assembly
         .stacks
         .get(choice.stack)
         .ok_or_else(|| Failure::Refused("there is no series to use".into()))?;
-    let input = network_input(recipe, stack, &folder.headers, &|index| folder.pixels(index))
-        .map_err(|e| Failure::Refused(e.to_string()))?;
+    let input = network_input(recipe, stack, &folder.headers, &|index| {
+        folder.pixels(index)
+    })
+    .map_err(|e| Failure::Refused(e.to_string()))?;
     ndarray_npy::write_npy(out, &input.unit).map_err(Failure::failed)?;
     let (z, y, x) = input.unit.dim();
     println!("{}: {z} x {y} x {x} from {}", out.display(), choice.why);
@@ -172,12 +182,18 @@ pub fn phantom(recipe: &PhantomRecipe, out: &Path) -> Result<(), Failure> {
 pub fn check(config: &Config) -> Result<(), Failure> {
     let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
     let (card, golden) = (bundle.card(), bundle.golden);
-    println!("model {} {}, sha256 {}", card.name, card.version, bundle.sha256);
+    println!(
+        "model {} {}, sha256 {}",
+        card.name, card.version, bundle.sha256
+    );
     println!(
         "golden outputs: first network within {:.1e}, second within {:.1e}",
         golden.bcdu_max_difference, golden.cnn_max_difference
     );
-    println!("speed: {:.0} ms a slice, {:.0} ms a cube", golden.bcdu_ms, golden.cnn_ms);
+    println!(
+        "speed: {:.0} ms a slice, {:.0} ms a cube",
+        golden.bcdu_ms, golden.cnn_ms
+    );
     println!("phantoms, disk, clock, display and peers are not checked yet");
     Ok(())
 }
@@ -191,8 +207,12 @@ pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
 
 pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
     let panel = panel_choice(config, panel)?;
-    screen::run(ScreenConfig { status_file: config.status_file(), panel, once })
-        .map_err(Failure::failed)
+    screen::run(ScreenConfig {
+        status_file: config.status_file(),
+        panel,
+        once,
+    })
+    .map_err(Failure::failed)
 }
 
 /// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
@@ -204,10 +224,17 @@ fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
         };
         return Ok(PanelChoice::Drm(drm_facts(&board)));
     }
-    let usage = || Failure::Usage(format!("\"{text}\" is not drm, png:FILE or png:FILE@800x480"));
+    let usage = || {
+        Failure::Usage(format!(
+            "\"{text}\" is not drm, png:FILE or png:FILE@800x480"
+        ))
+    };
     let rest = text.strip_prefix("png:").ok_or_else(usage)?;
     let Some((file, size)) = rest.rsplit_once('@') else {
-        return Ok(PanelChoice::Png { file: rest.into(), size: PanelSize::SEVEN_INCH });
+        return Ok(PanelChoice::Png {
+            file: rest.into(),
+            size: PanelSize::SEVEN_INCH,
+        });
     };
     let (width, height) = size.split_once('x').ok_or_else(usage)?;
     let px = (
@@ -217,7 +244,10 @@ fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
     if !(64..=8192).contains(&px.0) || !(64..=8192).contains(&px.1) {
         return Err(usage());
     }
-    Ok(PanelChoice::Png { file: file.into(), size: PanelSize { px, mm: (0, 0) } })
+    Ok(PanelChoice::Png {
+        file: file.into(),
+        size: PanelSize { px, mm: (0, 0) },
+    })
 }
 
 fn drm_facts(board: &Board) -> DrmFacts {

@@ -203,22 +203,44 @@ impl Failure {
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo { study, out } => demo::run(study.as_deref(), &out),
-        Command::Serve { config, listen, ae, state, allow_any } => {
-            serve(config.as_deref(), listen, ae, state, allow_any)
-        }
-        Command::Screen { config, panel, once } => {
-            files::screen(&load(config.as_deref())?, &panel, once)
-        }
+        Command::Serve {
+            config,
+            listen,
+            ae,
+            state,
+            allow_any,
+        } => serve(config.as_deref(), listen, ae, state, allow_any),
+        Command::Screen {
+            config,
+            panel,
+            once,
+        } => files::screen(&load(config.as_deref())?, &panel, once),
         Command::Export { config, to } => files::export(&load(config.as_deref())?, &to),
-        Command::Analyse { dir, json, profile, difference, model } => files::analyse(
+        Command::Analyse {
+            dir,
+            json,
+            profile,
+            difference,
+            model,
+        } => files::analyse(
             &dir,
             json,
             profile,
             difference.as_deref(),
             &model.unwrap_or_else(config::shipped_model),
         ),
-        Command::Preprocess { profile, size, z_policy, dir, out } => files::preprocess(
-            crate::volume::profiles::Recipe { profile, size, z_policy },
+        Command::Preprocess {
+            profile,
+            size,
+            z_policy,
+            dir,
+            out,
+        } => files::preprocess(
+            crate::volume::profiles::Recipe {
+                profile,
+                size,
+                z_policy,
+            },
             &dir,
             &out,
         ),
@@ -248,9 +270,13 @@ pub fn run(command: Command) -> Result<(), Failure> {
             },
             &outdir,
         ),
-        Command::Send { to, dir, calling, single, shuffle } => {
-            net::send(&to, &dir, &calling, single, shuffle)
-        }
+        Command::Send {
+            to,
+            dir,
+            calling,
+            single,
+            shuffle,
+        } => net::send(&to, &dir, &calling, single, shuffle),
         Command::Echo { to, calling } => net::echo(&to, &calling),
         Command::Check { config } => files::check(&load(config.as_deref())?),
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
@@ -264,7 +290,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
 }
 
 fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    path.map_or_else(|| Config::parse(""), Config::load).map_err(|e| Failure::Usage(e.to_string()))
+    path.map_or_else(|| Config::parse(""), Config::load)
+        .map_err(|e| Failure::Usage(e.to_string()))
 }
 
 fn serve(

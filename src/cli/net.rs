@@ -9,14 +9,22 @@ use std::path::PathBuf;
 
 /// A single-threaded runtime for one conversation.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)
 }
 
 pub fn echo(to: &str, calling: &str) -> Result<(), Failure> {
     let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
-    let took =
-        runtime()?.block_on(scu::echo(&destination, &Options::new(calling))).map_err(Failure::failed)?;
-    println!("{} answers after {:.0} ms", destination.called, took.as_secs_f64() * 1e3);
+    let took = runtime()?
+        .block_on(scu::echo(&destination, &Options::new(calling)))
+        .map_err(Failure::failed)?;
+    println!(
+        "{} answers after {:.0} ms",
+        destination.called,
+        took.as_secs_f64() * 1e3
+    );
     Ok(())
 }
 
@@ -28,22 +36,40 @@ pub fn send(
     shuffle: Option<u64>,
 ) -> Result<(), Failure> {
     let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
-    let items: Vec<Item> =
-        collect(folders).map_err(Failure::failed)?.into_iter().map(Item::File).collect();
+    let items: Vec<Item> = collect(folders)
+        .map_err(Failure::failed)?
+        .into_iter()
+        .map(Item::File)
+        .collect();
     if items.is_empty() {
         return Err(Failure::Refused("there are no DICOM files to send".into()));
     }
-    let options = Options { one_association_per_image: single, shuffle, ..Options::new(calling) };
+    let options = Options {
+        one_association_per_image: single,
+        shuffle,
+        ..Options::new(calling)
+    };
     let answers = transfer(&items, &destination, &options)?;
-    let lost: Vec<&Answer> = answers.iter().filter(|a| !a.outcome.is_delivered()).collect();
-    println!("{} of {} instances stored by {}", answers.len() - lost.len(), answers.len(), to);
+    let lost: Vec<&Answer> = answers
+        .iter()
+        .filter(|a| !a.outcome.is_delivered())
+        .collect();
+    println!(
+        "{} of {} instances stored by {}",
+        answers.len() - lost.len(),
+        answers.len(),
+        to
+    );
     for answer in lost.iter().take(10) {
         println!("  not stored: {}: {}", answer.sop, words(&answer.outcome));
     }
     if lost.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Failed(format!("{} instances were not stored", lost.len())))
+        Err(Failure::Failed(format!(
+            "{} instances were not stored",
+            lost.len()
+        )))
     }
 }
 
@@ -74,5 +100,7 @@ fn words(outcome: &Outcome) -> String {
 
 /// The listener of `scanside-serve.socket`, when systemd started us.
 pub fn inherited_listener() -> Result<Option<TcpListener>, Failure> {
-    listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(Failure::failed)
+    listenfd::ListenFd::from_env()
+        .take_tcp_listener(0)
+        .map_err(Failure::failed)
 }

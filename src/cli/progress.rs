@@ -16,15 +16,19 @@ impl Bar {
     pub fn new(what: &str, of: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr());
-            if let Ok(style) =
-                ProgressStyle::with_template("{msg:22} {wide_bar:.magenta} {pos:>4}/{len:<4} {eta:>4}")
-            {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{msg:22} {wide_bar:.magenta} {pos:>4}/{len:<4} {eta:>4}",
+            ) {
                 bar.set_style(style);
             }
             bar.set_message(what.to_owned());
             bar
         });
-        Self { bar, what: what.into(), told: AtomicUsize::new(0) }
+        Self {
+            bar,
+            what: what.into(),
+            told: AtomicUsize::new(0),
+        }
     }
 
     pub fn set(&self, done: usize, of: usize) {

@@ -432,10 +432,12 @@ pub fn files(p: &Phantom) -> Result<Vec<Vec<u8>>, PhantomError> {
         .par_iter()
         .map(|object| {
             let mut bytes = Vec::new();
-            object.write_all(&mut bytes).map_err(|source| PhantomError::File {
-                path: PathBuf::from("memory"),
-                source: Box::new(source),
-            })?;
+            object
+                .write_all(&mut bytes)
+                .map_err(|source| PhantomError::File {
+                    path: PathBuf::from("memory"),
+                    source: Box::new(source),
+                })?;
             Ok(bytes)
         })
         .collect()

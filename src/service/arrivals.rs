@@ -157,13 +157,19 @@ mod tests {
     fn a_whole_study_is_complete_soon_after_its_release() {
         let mut arrivals = Arrivals::default();
         arrivals.stored("1", 7, s(0));
-        assert!(arrivals.to_look_at(s(10)).is_none(), "an open association holds it");
+        assert!(
+            arrivals.to_look_at(s(10)).is_none(),
+            "an open association holds it"
+        );
         arrivals.closed(7, s(10));
         assert_eq!(arrivals.to_look_at(s(11)).as_deref(), Some("1"));
         arrivals.looked("1", true);
         assert!(arrivals.to_look_at(s(12)).is_none());
         assert!(arrivals.take_complete(&TIMES, s(12)).is_empty());
-        assert_eq!(arrivals.take_complete(&TIMES, s(16)), [("1".to_owned(), false)]);
+        assert_eq!(
+            arrivals.take_complete(&TIMES, s(16)),
+            [("1".to_owned(), false)]
+        );
         assert!(!arrivals.contains("1"));
     }
 

@@ -19,6 +19,10 @@ pub fn iso_now() -> String {
 pub fn hour_minute(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(
         |_| String::new(),
-        |at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string(),
+        |at| {
+            at.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%H:%M")
+                .to_string()
+        },
     )
 }

@@ -27,7 +27,11 @@ impl Keeper for SpoolAndStore {
         let identity = &arrival.identity;
         let known = self
             .store
-            .known(identity.sop.as_str(), identity.study.as_str(), &hex(&arrival.sha256))
+            .known(
+                identity.sop.as_str(),
+                identity.study.as_str(),
+                &hex(&arrival.sha256),
+            )
             .map_err(unwritten)?;
         if known == Known::OtherStudy {
             return Err(Refusal::new(
@@ -65,7 +69,10 @@ pub fn row(receipt: &Receipt) -> NewInstance {
         sop_class: arrival.identity.sop_class.clone(),
         syntax: arrival.syntax.uid().to_owned(),
         modality: arrival.identity.modality.clone(),
-        path: Path::new("spool").join(&receipt.path).to_string_lossy().into_owned(),
+        path: Path::new("spool")
+            .join(&receipt.path)
+            .to_string_lossy()
+            .into_owned(),
         bytes: arrival.bytes,
         sha256: hex(&arrival.sha256),
         calling_ae: arrival.calling.clone(),

@@ -49,11 +49,22 @@ const WORKER_SILENT: Duration = Duration::from_secs(120);
 enum Event {
     Door(Door),
     /// The worker has taken a study up.
-    Begun { study: String },
-    Slices { done: usize, of: usize },
-    Finished { study: String, done: Box<Result<Done, WorkError>> },
+    Begun {
+        study: String,
+    },
+    Slices {
+        done: usize,
+        of: usize,
+    },
+    Finished {
+        study: String,
+        done: Box<Result<Done, WorkError>>,
+    },
     /// Whether the slices of a study run through without a gap.
-    Looked { study: String, whole: bool },
+    Looked {
+        study: String,
+        whole: bool,
+    },
     Tick,
     Stop,
 }
@@ -71,9 +82,17 @@ pub struct Options {
 
 /// What a watcher hears.
 pub enum Note {
-    Ready { address: std::net::SocketAddr, ae_title: String },
-    Receiving { images: u32 },
-    Slices { done: usize, of: usize },
+    Ready {
+        address: std::net::SocketAddr,
+        ae_title: String,
+    },
+    Receiving {
+        images: u32,
+    },
+    Slices {
+        done: usize,
+        of: usize,
+    },
     Done(Box<Done>),
 }
 
@@ -109,14 +128,25 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         None => TcpListener::bind(config.listen)
             .map_err(|e| ServeError::Port(config.listen.to_string(), e))?,
     };
-    let address =
-        listener.local_addr().map_err(|e| ServeError::Port(config.listen.to_string(), e))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| ServeError::Port(config.listen.to_string(), e))?;
     let sign = format!("{} {}", address.port(), config.ae_title);
-    let starting = Scene { starting: true, ..Scene::default() };
-    show(&wall::compose(&starting, &config, &sign, Duration::ZERO), &config);
+    let starting = Scene {
+        starting: true,
+        ..Scene::default()
+    };
+    show(
+        &wall::compose(&starting, &config, &sign, Duration::ZERO),
+        &config,
+    );
 
     let store = Store::open(&config.database())?;
-    let quota = if config.lenient_disk { Quota::lenient() } else { Quota::default() };
+    let quota = if config.lenient_disk {
+        Quota::lenient()
+    } else {
+        Quota::default()
+    };
     let spool = Spool::open(Arc::new(RealDisk), &config.state.join("spool"), quota);
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
@@ -134,7 +164,10 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let front = Front {
         settings: Settings::new(&config.ae_title, config.access.clone()),
         inbox: spool.inbox(),
-        keeper: Arc::new(SpoolAndStore { spool: Arc::clone(&spool), store: store.clone() }),
+        keeper: Arc::new(SpoolAndStore {
+            spool: Arc::clone(&spool),
+            store: store.clone(),
+        }),
         events: door,
         pulse: Arc::clone(&pulse),
     };
@@ -145,7 +178,11 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let (jobs, work) = std::sync::mpsc::sync_channel::<String>(1);
     let model_name = super::worker::model_facts(&model);
     let model_fault = model.as_ref().err().cloned().unwrap_or_default();
-    let worker = Worker { config: config.clone(), store: store.clone(), model };
+    let worker = Worker {
+        config: config.clone(),
+        store: store.clone(),
+        model,
+    };
     let voice = to_loop.clone();
     std::thread::Builder::new()
         .name("worker".into())
@@ -162,7 +199,9 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         queue: heapless::Deque::new(),
         jobs,
         scene: Scene {
-            model: format!("{} {}", model_name.name, model_name.version).trim().to_owned(),
+            model: format!("{} {}", model_name.name, model_name.version)
+                .trim()
+                .to_owned(),
             model_fault,
             ..Scene::default()
         },
@@ -178,7 +217,10 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         wall_failed: false,
     };
     desk.take_up();
-    desk.note(Note::Ready { address, ae_title: desk.config.ae_title.clone() });
+    desk.note(Note::Ready {
+        address,
+        ae_title: desk.config.ae_title.clone(),
+    });
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     runtime.block_on(desk.run(events));
 
@@ -198,11 +240,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
 fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
     let failed = |e: StoreError| io::Error::other(e.to_string());
     let found = spool.recover()?;
-    let known: std::collections::HashSet<String> =
-        store.instance_paths().map_err(failed)?.into_iter().collect();
+    let known: std::collections::HashSet<String> = store
+        .instance_paths()
+        .map_err(failed)?
+        .into_iter()
+        .collect();
     let mut adopted = 0;
     for file in &found.files {
-        let path = Path::new("spool").join(&file.path).to_string_lossy().into_owned();
+        let path = Path::new("spool")
+            .join(&file.path)
+            .to_string_lossy()
+            .into_owned();
         if known.contains(&path) {
             continue;
         }
@@ -214,8 +262,10 @@ fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
             Err(trouble) => log::warn!("a file in the spool is nobody's: {trouble}"),
         }
     }
-    let gone: Vec<String> =
-        known.into_iter().filter(|path| !config.state.join(path).exists()).collect();
+    let gone: Vec<String> = known
+        .into_iter()
+        .filter(|path| !config.state.join(path).exists())
+        .collect();
     if found.parts + adopted + gone.len() > 0 {
         log::info!(
             "after the last end: {} parts removed, {adopted} files adopted, {} rows without a file",
@@ -270,9 +320,10 @@ async fn forward(mut from: mpsc::Receiver<Door>, to: mpsc::Sender<Event>) {
 async fn wake(to: mpsc::Sender<Event>, stop: Option<watch::Receiver<bool>>) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut tick = tokio::time::interval(TICK);
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         log::error!("signals cannot be heard");
         return;
     };
@@ -299,7 +350,9 @@ async fn wake(to: mpsc::Sender<Event>, stop: Option<watch::Receiver<bool>>) {
 /// The worker's thread.
 fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::Sender<Event>) {
     while let Ok(study) = work.recv() {
-        let _ = to.blocking_send(Event::Begun { study: study.clone() });
+        let _ = to.blocking_send(Event::Begun {
+            study: study.clone(),
+        });
         // Progress may be lost when the loop is busy; the next slice says the same.
         let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
         let done = Box::new(worker.run(&study, &progress));
@@ -312,10 +365,21 @@ fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::
 /// What the ring keeps for the service page and for crash reports. No patient data.
 #[derive(Clone, Debug)]
 enum Trail {
-    Opened { calling: String },
-    Refused { calling: String, called: String, why: String },
-    Closed { how: String, instances: u64 },
-    Finished { report: u32 },
+    Opened {
+        calling: String,
+    },
+    Refused {
+        calling: String,
+        called: String,
+        why: String,
+    },
+    Closed {
+        how: String,
+        instances: u64,
+    },
+    Finished {
+        report: u32,
+    },
 }
 
 /// The service loop's own state.
@@ -377,8 +441,11 @@ impl Desk {
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
                 Event::Begun { study } => {
                     self.busy_since = Some(self.now());
-                    let seconds_per_slice =
-                        self.scene.analysing.as_ref().and_then(|r| r.seconds_per_slice);
+                    let seconds_per_slice = self
+                        .scene
+                        .analysing
+                        .as_ref()
+                        .and_then(|r| r.seconds_per_slice);
                     self.scene.analysing = Some(Running {
                         study_uid: study,
                         done: 0,
@@ -410,11 +477,29 @@ impl Desk {
     fn door(&mut self, event: Door) {
         let now = self.now();
         match event {
-            Door::Opened { association, peer, calling, called, .. } => {
-                self.trace.note(clock::now_ms(), Trail::Opened { calling: calling.clone() });
-                self.associations.insert(association, (peer.ip().to_string(), calling, called));
+            Door::Opened {
+                association,
+                peer,
+                calling,
+                called,
+                ..
+            } => {
+                self.trace.note(
+                    clock::now_ms(),
+                    Trail::Opened {
+                        calling: calling.clone(),
+                    },
+                );
+                self.associations
+                    .insert(association, (peer.ip().to_string(), calling, called));
             }
-            Door::Refused { peer, calling, called, why, .. } => {
+            Door::Refused {
+                peer,
+                calling,
+                called,
+                why,
+                ..
+            } => {
                 let outcome = why.to_string();
                 self.trace.note(
                     clock::now_ms(),
@@ -434,19 +519,40 @@ impl Desk {
                     !matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed)
                 });
                 if open {
-                    self.arrivals.stored(study, arrival.association.unwrap_or(0), now);
+                    self.arrivals
+                        .stored(study, arrival.association.unwrap_or(0), now);
                     if let Some((_, images)) = self.arrivals.newest() {
                         self.note(Note::Receiving { images });
                     }
                 }
             }
             Door::NotStored { failure, words, .. } => {
-                crate::limited!(log::Level::Warn, "an instance was refused, {failure}: {words}");
+                crate::limited!(
+                    log::Level::Warn,
+                    "an instance was refused, {failure}: {words}"
+                );
             }
-            Door::Closed { association, how, instances, bytes, interrupted, .. } => {
+            Door::Closed {
+                association,
+                how,
+                instances,
+                bytes,
+                interrupted,
+                ..
+            } => {
                 self.arrivals.closed(association, now);
-                let words = if interrupted { format!("{how}, interrupted") } else { how.to_string() };
-                self.trace.note(clock::now_ms(), Trail::Closed { how: words.clone(), instances });
+                let words = if interrupted {
+                    format!("{how}, interrupted")
+                } else {
+                    how.to_string()
+                };
+                self.trace.note(
+                    clock::now_ms(),
+                    Trail::Closed {
+                        how: words.clone(),
+                        instances,
+                    },
+                );
                 let (peer, calling, called) =
                     self.associations.remove(&association).unwrap_or_default();
                 let instances = u32::try_from(instances).unwrap_or(u32::MAX);
@@ -462,7 +568,10 @@ impl Desk {
     }
 
     fn history(&mut self, peer: String, titles: (String, String), outcome: String, n: (u32, u64)) {
-        if let Err(trouble) = self.store.association(clock::now_ms(), peer, titles, outcome, n) {
+        if let Err(trouble) = self
+            .store
+            .association(clock::now_ms(), peer, titles, outcome, n)
+        {
             self.trouble(&trouble);
         }
     }
@@ -480,10 +589,9 @@ impl Desk {
         let changed = {
             self.gather();
             let status = wall::compose(&self.scene, &self.config, &self.sign, now);
-            let due = self
-                .shown
-                .as_ref()
-                .is_none_or(|(at, state)| now.saturating_sub(*at) >= WALL || *state != status.state);
+            let due = self.shown.as_ref().is_none_or(|(at, state)| {
+                now.saturating_sub(*at) >= WALL || *state != status.state
+            });
             due.then_some(status)
         };
         if let Some(status) = changed {
@@ -499,10 +607,15 @@ impl Desk {
     /// Reads the headers of a study to see whether its slices run through without a gap.
     fn look(&mut self, study: String) {
         self.arrivals.looked(&study, false);
-        let (store, state, to_loop) =
-            (self.store.clone(), self.config.state.clone(), self.to_loop.clone());
+        let (store, state, to_loop) = (
+            self.store.clone(),
+            self.config.state.clone(),
+            self.to_loop.clone(),
+        );
         self.runtime.spawn_blocking(move || {
-            let Ok(stored) = store.instances(&study) else { return };
+            let Ok(stored) = store.instances(&study) else {
+                return;
+            };
             let folder = files::read_files(stored.iter().map(|i| state.join(&i.path)).collect());
             let assembly = assemble(&folder.headers);
             let whole = choose(&assembly, &folder.headers)
@@ -522,10 +635,14 @@ impl Desk {
         let row = self.store.study(study).ok().flatten();
         let seen = row.filter(|row| row.input_sha256 == input_digest(&stored));
         let (state, why) = match &seen {
-            Some(row) if row.decision.as_deref() != Some("not_analysed") => {
-                (StudyState::Analysed, "the same images had been analysed before")
-            }
-            Some(_) => (StudyState::NotAnalysed, "the same images had been refused before"),
+            Some(row) if row.decision.as_deref() != Some("not_analysed") => (
+                StudyState::Analysed,
+                "the same images had been analysed before",
+            ),
+            Some(_) => (
+                StudyState::NotAnalysed,
+                "the same images had been refused before",
+            ),
             None if timed_out => (StudyState::Queued, "taken as it is after the longest wait"),
             None => (StudyState::Queued, "complete"),
         };
@@ -546,7 +663,10 @@ impl Desk {
         if self.queue.is_empty() {
             // What did not fit into the queue earlier waits in the database.
             let waiting = self.store.unfinished().unwrap_or_default();
-            for row in waiting.into_iter().filter(|row| row.state == StudyState::Queued) {
+            for row in waiting
+                .into_iter()
+                .filter(|row| row.state == StudyState::Queued)
+            {
                 let _ = self.queue.push_back(row.study_uid);
             }
         }
@@ -568,11 +688,22 @@ impl Desk {
         let now = self.now();
         self.busy_since = None;
         let running = self.scene.analysing.take();
-        self.scene.pace = running.and_then(|r| r.seconds_per_slice).or(self.scene.pace);
+        self.scene.pace = running
+            .and_then(|r| r.seconds_per_slice)
+            .or(self.scene.pace);
         match done {
             Ok(done) => {
-                self.trace.note(clock::now_ms(), Trail::Finished { report: done.report });
-                log::info!("report R{:06} is ready after {:.1} s", done.report, done.seconds);
+                self.trace.note(
+                    clock::now_ms(),
+                    Trail::Finished {
+                        report: done.report,
+                    },
+                );
+                log::info!(
+                    "report R{:06} is ready after {:.1} s",
+                    done.report,
+                    done.seconds
+                );
                 self.scene.trouble.clear();
                 if let Ok(Some(row)) = self.store.study(study) {
                     self.scene.last = Some((done.clone(), row, now));
@@ -619,7 +750,9 @@ impl Desk {
     fn watchdog(&mut self, now: Duration) {
         let pulse = self.pulse.load(Ordering::Relaxed);
         let port = pulse != self.last_pulse;
-        let worker = self.busy_since.is_none_or(|at| now.saturating_sub(at) < WORKER_SILENT);
+        let worker = self
+            .busy_since
+            .is_none_or(|at| now.saturating_sub(at) < WORKER_SILENT);
         if port && worker {
             self.last_pulse = pulse;
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);

@@ -2,8 +2,8 @@
 
 use super::clock;
 use super::worker::{Done, from_file_word};
-use crate::reception::{Access};
 use crate::config::Config;
+use crate::reception::Access;
 use crate::spool::Level;
 use crate::status::{Health, QueueRow, SCHEMA, State, Status, Strip, Who};
 use crate::store::{StudyRow, StudyState};
@@ -47,7 +47,11 @@ pub struct Running {
 #[must_use]
 pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> Status {
     let mut causes = causes(scene, now);
-    let state = if causes.is_empty() { ready(scene) } else { causes.remove(0) };
+    let state = if causes.is_empty() {
+        ready(scene)
+    } else {
+        causes.remove(0)
+    };
     // What only says that the box is busy is no hidden cause.
     let hidden = causes
         .iter()
@@ -78,7 +82,11 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
                 None => Health::Off,
             },
             disk_used_percent: scene.disk.map_or(0, |(_, percent)| percent),
-            clock: if clock_is_sane() { Health::Good } else { Health::Warn },
+            clock: if clock_is_sane() {
+                Health::Good
+            } else {
+                Health::Warn
+            },
             pacs: Health::Off,
             model: scene.model.clone(),
         },
@@ -94,17 +102,24 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
         return causes;
     }
     if matches!(scene.disk, Some((Level::Stop, _))) {
-        causes.push(State::NotReceiving { cause: "Disk full".into() });
+        causes.push(State::NotReceiving {
+            cause: "Disk full".into(),
+        });
     }
     if !scene.trouble.is_empty() {
-        causes.push(State::NotReceiving { cause: scene.trouble.clone() });
+        causes.push(State::NotReceiving {
+            cause: scene.trouble.clone(),
+        });
     }
     if !scene.model_fault.is_empty() {
         causes.push(State::Attention {
             cause: "Self-test failed: images are kept, not analysed".into(),
         });
     }
-    let fresh = scene.last.as_ref().filter(|(_, _, at)| now.saturating_sub(*at) < RESULT_STAYS);
+    let fresh = scene
+        .last
+        .as_ref()
+        .filter(|(_, _, at)| now.saturating_sub(*at) < RESULT_STAYS);
     if let Some((done, study, _)) = fresh
         && done.word.is_none()
     {
@@ -116,16 +131,27 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
         });
     }
     if let Some((Level::Low, percent)) = scene.disk {
-        causes.push(State::Attention { cause: format!("Disk {percent} % full") });
+        causes.push(State::Attention {
+            cause: format!("Disk {percent} % full"),
+        });
     }
     if !clock_is_sane() {
-        causes.push(State::Attention { cause: "The clock is not set".into() });
+        causes.push(State::Attention {
+            cause: "The clock is not set".into(),
+        });
     }
     if let Some(images) = scene.receiving {
-        causes.push(State::Receiving { images, expected: None });
+        causes.push(State::Receiving {
+            images,
+            expected: None,
+        });
     }
     if let Some(running) = &scene.analysing {
-        causes.push(if running.of == 0 { State::Checking } else { analysing(running, scene) });
+        causes.push(if running.of == 0 {
+            State::Checking
+        } else {
+            analysing(running, scene)
+        });
     }
     if let Some((done, study, _)) = fresh
         && let Some(word) = done.word
@@ -146,7 +172,9 @@ fn analysing(running: &Running, scene: &Scene) -> State {
     State::Analysing {
         study: 1,
         of: 1 + scene.waiting,
-        eta_s: running.seconds_per_slice.map(|s| (s * left as f64).ceil() as u32),
+        eta_s: running
+            .seconds_per_slice
+            .map(|s| (s * left as f64).ceil() as u32),
         percent: u8::try_from(100 * running.done / running.of.max(1)).unwrap_or(100),
     }
 }
@@ -156,7 +184,9 @@ fn ready(scene: &Scene) -> State {
         .recent
         .iter()
         .find(|row| matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed));
-    State::Ready { last_study: last.map(|row| clock::hour_minute(row.changed_ms)) }
+    State::Ready {
+        last_study: last.map(|row| clock::hour_minute(row.changed_ms)),
+    }
 }
 
 /// No study was made before the program was; a clock that says so has lost its battery.
@@ -184,7 +214,9 @@ fn who(row: &StudyRow) -> Who {
 }
 
 fn first_letter(part: &str) -> Option<char> {
-    part.chars().find(|c| c.is_alphabetic()).and_then(|c| c.to_uppercase().next())
+    part.chars()
+        .find(|c| c.is_alphabetic())
+        .and_then(|c| c.to_uppercase().next())
 }
 
 fn row(row: &StudyRow) -> QueueRow {
@@ -238,7 +270,10 @@ mod tests {
     #[test]
     fn initials_and_the_end_of_the_id_are_all_that_the_wall_gets() {
         let seen = who(&study("Doe^Jane^Mary", "A1234567"));
-        assert_eq!((seen.initials.as_str(), seen.id_end.as_str()), ("J.D.", "567"));
+        assert_eq!(
+            (seen.initials.as_str(), seen.id_end.as_str()),
+            ("J.D.", "567")
+        );
         let odd = who(&study("", "7"));
         assert_eq!((odd.initials.as_str(), odd.id_end.as_str()), ("", "7"));
         assert_eq!(who(&study("王^小东=x", "1")).initials.as_str(), "小.王.");
@@ -248,7 +283,11 @@ mod tests {
     fn red_goes_before_yellow_goes_before_work_goes_before_a_result() {
         let config = Config::parse("").unwrap();
         let mut scene = Scene {
-            last: Some((done(Some(ResultWord::Covid19)), study("A^B", "1"), Duration::ZERO)),
+            last: Some((
+                done(Some(ResultWord::Covid19)),
+                study("A^B", "1"),
+                Duration::ZERO,
+            )),
             ..Scene::default()
         };
         let state = |scene: &Scene| compose(scene, &config, "", Duration::from_secs(1)).state;
@@ -259,7 +298,10 @@ mod tests {
         assert!(matches!(state(&scene), State::Attention { .. }));
         scene.disk = Some((Level::Stop, 99));
         assert!(matches!(state(&scene), State::NotReceiving { .. }));
-        assert_eq!(compose(&scene, &config, "", Duration::from_secs(1)).hidden_causes, 1);
+        assert_eq!(
+            compose(&scene, &config, "", Duration::from_secs(1)).hidden_causes,
+            1
+        );
     }
 
     #[test]

@@ -67,9 +67,18 @@ impl Worker {
     /// [`WorkError`] for trouble of our own; the study stays in the queue then.
     pub fn run(&self, study_uid: &str, progress: &dyn Progress) -> Result<Done, WorkError> {
         let stored = self.store.instances(study_uid)?;
-        let input = digest(stored.iter().flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]));
-        let paths: Vec<PathBuf> = stored.iter().map(|i| self.config.state.join(&i.path)).collect();
-        let attempt = self.store.begin_attempt(study_uid, &input, clock::now_ms())?;
+        let input = digest(
+            stored
+                .iter()
+                .flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]),
+        );
+        let paths: Vec<PathBuf> = stored
+            .iter()
+            .map(|i| self.config.state.join(&i.path))
+            .collect();
+        let attempt = self
+            .store
+            .begin_attempt(study_uid, &input, clock::now_ms())?;
         let folder = files::read_files(paths);
         let images = Images {
             headers: &folder.headers,
@@ -91,7 +100,8 @@ impl Worker {
         }
         if let Some(header) = folder.headers.first() {
             let patient = &header.patient;
-            self.store.name(study_uid, patient.name.reveal(), patient.id.reveal())?;
+            self.store
+                .name(study_uid, patient.name.reveal(), patient.id.reveal())?;
         }
         self.finish(study_uid, input, analysis)
     }
@@ -152,7 +162,9 @@ impl Worker {
             involvement: numbers.map(|(_, share)| share),
             profile: report.model.profile.clone(),
             seconds,
-            json: json.map(|(_, bytes)| String::from_utf8_lossy(bytes).into()).unwrap_or_default(),
+            json: json
+                .map(|(_, bytes)| String::from_utf8_lossy(bytes).into())
+                .unwrap_or_default(),
             sums_sha256: sums,
         })?;
         Ok(Done {
@@ -189,7 +201,9 @@ impl Worker {
     /// Draws the wall's picture. Without it the wall shows the word alone, so trouble is logged.
     fn map(&self, report: &Report) -> Option<String> {
         let images = report.key_images();
-        let most = images.iter().max_by(|a, b| a.percent.total_cmp(&b.percent))?;
+        let most = images
+            .iter()
+            .max_by(|a, b| a.percent.total_cmp(&b.percent))?;
         let name = format!("map-{}.png", report.number);
         let png = report::png::map_png(most, MAP_SIDE).ok()?;
         match std::fs::write(self.config.runtime.join(&name), png) {
@@ -238,7 +252,10 @@ pub fn model_facts(model: &Trusted) -> ModelFacts {
                 }),
             }
         }
-        Err(_) => ModelFacts { name: "none".into(), ..ModelFacts::default() },
+        Err(_) => ModelFacts {
+            name: "none".into(),
+            ..ModelFacts::default()
+        },
     }
 }
 
@@ -306,5 +323,9 @@ pub fn from_file_word(word: &str) -> Option<ResultWord> {
 /// The digest that [`Worker::run`] would store for these instances.
 #[must_use]
 pub fn input_digest(stored: &[crate::store::StoredInstance]) -> String {
-    digest(stored.iter().flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]))
+    digest(
+        stored
+            .iter()
+            .flat_map(|i| [i.sop_uid.as_str(), i.sha256.as_str()]),
+    )
 }
