@@ -4,25 +4,41 @@
 //! the screen. A module uses only what stands above it; `ARCHITECTURE.md` has the map and
 //! `tests/it/house.rs` holds everybody to it.
 
+// The blank lines keep rustfmt from sorting the list.
 pub mod base;
-pub mod board;
-pub mod config;
 
-pub mod delivery;
-pub mod export;
-pub mod finding;
-pub mod infer;
+pub mod board;
+
 pub mod reception;
-pub mod report;
-pub mod screen;
-pub mod service;
+
 pub mod spool;
-pub mod status;
-pub mod store;
+
 pub mod study;
+
 pub mod volume;
 
+pub mod infer;
+
+pub mod finding;
+
+pub mod store;
+
+pub mod report;
+
+pub mod delivery;
+
+pub mod status;
+
+pub mod screen;
+
+pub mod export;
+
+pub mod config;
+
+pub mod service;
+
 pub mod evaluate;
+
 pub mod phantom;
 
 pub mod cli;

@@ -11,11 +11,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("scanside: {failure}");
-            let mut cause = std::error::Error::source(&failure);
-            while let Some(error) = cause {
-                eprintln!("  because {error}");
-                cause = error.source();
-            }
             ExitCode::from(match failure {
                 Failure::Failed(_) => 1,
                 Failure::Usage(_) => 2,

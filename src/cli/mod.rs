@@ -2,7 +2,7 @@
 //!
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
-mod demo;
+pub mod demo;
 mod files;
 mod net;
 mod progress;
@@ -176,6 +176,12 @@ pub enum Command {
         config: Option<PathBuf>,
         out: PathBuf,
     },
+    /// Brings a backup back. Not built yet.
+    Restore {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        from: PathBuf,
+    },
 }
 
 /// How a command fails; each kind has its own exit code.
@@ -283,6 +289,9 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Deliver { .. } => Err(Failure::failed(
             "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
         )),
+        Command::Restore { .. } => Err(Failure::failed(
+            "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
+        )),
         Command::Evaluate { .. } => Err(Failure::failed(
             "evaluation is not built yet; `scanside analyse --json` gives one study's numbers",
         )),
@@ -322,6 +331,7 @@ fn serve(
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         hook(panic);
+        eprintln!("the last events:\n{}", crate::service::last_events());
         std::process::abort();
     }));
     let options = crate::service::Options {

@@ -7,18 +7,10 @@ use crate::delivery::scu::{self, Answer, Destination, Options, Outcome};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-/// A single-threaded runtime for one conversation.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::failed)
-}
-
 pub fn echo(to: &str, calling: &str) -> Result<(), Failure> {
     let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
-    let took = runtime()?
-        .block_on(scu::echo(&destination, &Options::new(calling)))
+    let took = scu::blocking(scu::echo(&destination, &Options::new(calling)))
+        .map_err(Failure::failed)?
         .map_err(Failure::failed)?;
     println!(
         "{} answers after {:.0} ms",
@@ -81,12 +73,12 @@ pub fn transfer(
 ) -> Result<Vec<Answer>, Failure> {
     let bar = Bar::new("sending", items.len());
     let mut done = 0;
-    let answers = runtime()?.block_on(scu::send(items, to, options, |_| {
+    let answers = scu::blocking(scu::send(items, to, options, |_| {
         done += 1;
         bar.set(done, items.len());
     }));
     bar.end();
-    answers.map_err(Failure::failed)
+    answers.map_err(Failure::failed)?.map_err(Failure::failed)
 }
 
 fn words(outcome: &Outcome) -> String {

@@ -24,6 +24,17 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
+/// Waits for one conversation, for a caller that has nothing else to do.
+///
+/// # Errors
+/// When the system gives no means to wait.
+pub fn blocking<R>(conversation: impl Future<Output = R>) -> io::Result<R> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(conversation))
+}
+
 /// Asks whether the peer is there; says how long it took from the connection to the answer.
 pub async fn echo(to: &Destination, options: &Options) -> Result<Duration, ScuError> {
     let start = Instant::now();

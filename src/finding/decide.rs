@@ -32,12 +32,13 @@ pub fn decide(
     let Some((class, share, needs)) = classes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return (Decision::Undetermined, "There are no probabilities.".into());
     };
-    let because = if !(distance <= distance_limit) {
+    // A distance or a share that is not a number decides nothing.
+    let because = if distance.is_nan() || distance > distance_limit {
         format!(
             "This scan is unlike those that the model was trained on (distance {distance:.1}, \
              limit {distance_limit:.1})."
         )
-    } else if !(share >= needs) {
+    } else if share.is_nan() || share < needs {
         format!(
             "No pattern is clear enough: the highest probability is {:.0} %, {:.0} % is needed.",
             100.0 * share,

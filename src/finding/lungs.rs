@@ -133,11 +133,11 @@ fn drop_room_and_specks(air: &mut Array3<bool>, smallest: usize) {
                 visit(at(z, y, x + 1));
             }
         }
-        if room || component.len() < smallest {
-            if let Some(kept) = air.as_slice_mut() {
-                for &voxel in &component {
-                    kept[voxel] = false;
-                }
+        if (room || component.len() < smallest)
+            && let Some(kept) = air.as_slice_mut()
+        {
+            for &voxel in &component {
+                kept[voxel] = false;
             }
         }
     }

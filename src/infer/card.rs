@@ -24,18 +24,17 @@ pub struct Card {
     pub size: Size,
     pub z_policy: ZPolicy,
     pub class_order: Vec<Class>,
-    /// Sentences for the report.
-    #[serde(default)]
-    pub limits: Vec<String>,
     /// Every file of the bundle but the card, with its sha256.
     pub files: BTreeMap<String, String>,
     pub bcdu: NetCard,
     pub cnn: NetCard,
     pub calibration: Calibration,
     pub decision: Thresholds,
-    pub features: FeatureSpace,
+    pub features: FeatureFile,
     pub involvement: InvolvementRule,
     pub golden: Golden,
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -43,54 +42,58 @@ pub struct NetCard {
     pub file: String,
     pub form: String,
     /// Largest difference to ONNX Runtime on the golden input that is accepted.
-    pub ort_tolerance: f32,
+    pub tolerance: f32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Calibration {
     pub temperature: f32,
-    /// One sentence for the report: on what the temperature was fitted.
+    /// On what the temperature was fitted.
     #[serde(default)]
-    pub words: String,
+    pub fitted_on: String,
 }
 
-/// The calibrated probability that each class needs, and how far from the training data the
-/// features may lie.
+/// The calibrated probability that each class needs, in class order, and how far from the training
+/// data the features may lie.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Thresholds {
-    pub control: f32,
-    pub covid19: f32,
-    pub cap: f32,
+    pub thresholds: [f32; 3],
     pub distance_limit: f32,
 }
 
-/// Class means and the shared inverse covariance of the 32 features.
+/// A `.npy`, f32 (35, 32): three class means, then the shared inverse covariance.
 #[derive(Clone, Debug, Deserialize)]
-pub struct FeatureSpace {
-    pub mean_control: Vec<f32>,
-    pub mean_covid19: Vec<f32>,
-    pub mean_cap: Vec<f32>,
-    pub inverse_covariance: Vec<Vec<f32>>,
+pub struct FeatureFile {
+    pub file: String,
 }
 
 /// When a voxel of the lung counts as involved.
 #[derive(Clone, Debug, Deserialize)]
 pub struct InvolvementRule {
-    pub threshold: f32,
-    /// Gaussian on the network's grid, in voxels, before the threshold.
+    pub difference_threshold: f32,
+    /// Gaussian on the network's grid, in voxels, before the threshold; none by default.
+    #[serde(default)]
     pub sigma: f32,
     #[serde(default)]
     pub rule: String,
 }
 
-/// Inputs and what ONNX Runtime made of them with the shipped files.
+/// Inputs and what ONNX Runtime made of them with the shipped files. The cube comes from
+/// [`golden_cube`](super::golden_cube), so that no file is needed for it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Golden {
+    /// f32 (1, y, x).
     pub slice: String,
-    pub clean: String,
-    pub cube: String,
-    pub logits: Vec<f32>,
-    pub features: Vec<f32>,
+    pub output: String,
+    pub cube_logits: [f32; 3],
+    pub cube_feature_sum: f32,
+}
+
+/// Sentences for the report: what the model was trained on, and where it fails.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Limits {
+    #[serde(default)]
+    pub sentences: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -127,47 +130,77 @@ impl Card {
         if self.class_order != Class::ALL {
             return refuse(format!("class order {:?}", self.class_order));
         }
-        for file in [&self.bcdu.file, &self.cnn.file, &self.golden.slice]
-            .into_iter()
-            .chain([&self.golden.clean, &self.golden.cube])
-        {
-            if !self.files.contains_key(file) {
-                return refuse(format!("no hash for {file}"));
-            }
+        let golden = &self.golden;
+        let needed = [
+            &self.bcdu.file,
+            &self.cnn.file,
+            &self.features.file,
+            &golden.slice,
+            &golden.output,
+        ];
+        if let Some(file) = needed.iter().find(|file| !self.files.contains_key(**file)) {
+            return refuse(format!("no hash for {file}"));
         }
-        if self
-            .files
-            .keys()
-            .any(|f| f.starts_with('/') || f.split('/').any(|part| part == ".."))
-        {
+        let leaves = |f: &String| f.starts_with('/') || f.split('/').any(|part| part == "..");
+        if self.files.keys().any(leaves) {
             return refuse("a file outside the bundle".into());
         }
         let positive = |v: f32| v.is_finite() && v > 0.0;
-        let shares = [
-            self.decision.control,
-            self.decision.covid19,
-            self.decision.cap,
-        ];
+        let share = |p: &f32| (0.0..=1.0).contains(p);
         if !positive(self.calibration.temperature)
             || !positive(self.decision.distance_limit)
-            || !positive(self.involvement.threshold)
-            || shares.iter().any(|p| !(0.0..=1.0).contains(p))
+            || !positive(self.involvement.difference_threshold)
+            || !(0.0..=8.0).contains(&self.involvement.sigma)
+            || !self.decision.thresholds.iter().all(share)
         {
             return refuse("a threshold out of range".into());
         }
-        let space = &self.features;
-        let lengths = [&space.mean_control, &space.mean_covid19, &space.mean_cap];
-        if lengths.iter().any(|mean| mean.len() != FEATURES)
-            || space.inverse_covariance.len() != FEATURES
-            || space
-                .inverse_covariance
-                .iter()
-                .any(|row| row.len() != FEATURES)
-            || self.golden.features.len() != FEATURES
-            || self.golden.logits.len() != Class::ALL.len()
-        {
-            return refuse(format!("features that are not {FEATURES} values"));
-        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        name = "t"
+        version = "1"
+        demonstration = true
+        profile = "paper"
+        size = 128
+        z_policy = "iso1"
+        class_order = ["control", "covid19", "cap"]
+        files = { "a" = "00", "b" = "00", "f" = "00", "s" = "00", "o" = "00" }
+        bcdu = { file = "a", form = "int8", tolerance = 0.01 }
+        cnn = { file = "b", form = "fp32", tolerance = 0.001 }
+        calibration = { temperature = 1.5 }
+        decision = { thresholds = [0.5, 0.5, 0.5], distance_limit = 9.0 }
+        features = { file = "f" }
+        involvement = { difference_threshold = 0.1 }
+        golden = { slice = "s", output = "o", cube_logits = [0.0, 0.0, 0.0], cube_feature_sum = 1.0 }
+    "#;
+
+    #[test]
+    fn a_card_is_read() {
+        let card = Card::parse(GOOD).unwrap();
+        assert_eq!(card.recipe().size.pixels(), 128);
+        assert_eq!(card.involvement.sigma, 0.0);
+    }
+
+    #[test]
+    fn a_card_that_contradicts_the_program_is_refused() {
+        for (from, to) in [
+            ("\"covid19\", \"cap\"]", "\"cap\", \"covid19\"]"),
+            ("size = 128", "size = 129"),
+            ("\"s\" = \"00\", ", ""),
+            ("\"a\" = \"00\"", "\"a\" = \"00\", \"../x\" = \"00\""),
+            ("temperature = 1.5", "temperature = 0.0"),
+            ("0.5, 0.5, 0.5", "0.5, 0.5, 1.5"),
+            ("\"paper\"", "\"journal\""),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            assert!(Card::parse(&GOOD.replace(from, to)).is_err(), "{to}");
+        }
     }
 }

@@ -9,8 +9,9 @@ mod card;
 mod net;
 mod runner;
 
-pub use bundle::{Bundle, BundleError, GoldenReport};
+pub use bundle::{Bundle, BundleError, FeatureSpace, GoldenReport, golden_cube};
 pub use card::{Card, CardError};
+pub use net::Net;
 pub use runner::{Classified, Denoised, InferError, Progress};
 
 /// What `finding` and `service` need of the two networks; `Bundle` is the real one.
@@ -32,4 +33,7 @@ pub trait Model: Send + Sync {
     fn classify(&self, cube: &ndarray::Array3<f32>) -> Result<Classified, InferError>;
 
     fn card(&self) -> &Card;
+
+    /// Where the training data lie in the space of the features.
+    fn feature_space(&self) -> &FeatureSpace;
 }

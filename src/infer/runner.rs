@@ -1,7 +1,7 @@
 //! Runs the networks over a study: one slice per task, one task per core.
 
 use super::Model;
-use super::bundle::Bundle;
+use super::bundle::{Bundle, FeatureSpace};
 use super::card::Card;
 use ndarray::{Array3, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -115,6 +115,10 @@ impl Model for Bundle {
 
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    fn feature_space(&self) -> &FeatureSpace {
+        &self.features
     }
 }
 

@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn percents_have_as_many_digits_as_they_deserve() {
         assert_eq!(percent(-0.0), "0.0 %");
-        assert_eq!(percent(3.14), "3.1 %");
+        assert_eq!(percent(3.12), "3.1 %");
         assert_eq!(percent(9.96), "10 %");
         assert_eq!(percent(42.4), "42 %");
     }

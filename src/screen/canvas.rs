@@ -71,6 +71,8 @@ impl Canvas {
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_compression(png::Compression::High);
+        // Flat areas and letters: rows as they are pack better than their differences.
+        encoder.set_filter(png::Filter::NoFilter);
         let written = encoder
             .write_header()
             .and_then(|mut writer| writer.write_image_data(&bytes));

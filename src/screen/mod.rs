@@ -91,6 +91,10 @@ pub struct Clock {
 }
 
 /// What the status file says, if it can be believed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of them, made once a second"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Signal {
     Live(Status),

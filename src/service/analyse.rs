@@ -197,18 +197,14 @@ fn walk(
     let map = difference(&input.unit, &clean);
     let said = bundle.classify(&to_cube(map.view())).map_err(internal)?;
     let p = probabilities(said.logits, card.calibration.temperature);
-    let space = &card.features;
-    let means = [
-        &space.mean_control[..],
-        &space.mean_covid19,
-        &space.mean_cap,
-    ];
+    let space = bundle.feature_space();
+    let means: Vec<&[f32]> = space.means.iter().map(Vec::as_slice).collect();
     let far = distance(&said.features, &means, &space.inverse_covariance);
     run.seconds.classify = clock.elapsed().as_secs_f64();
 
     let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
     let rule = &card.involvement;
-    let involved = involvement::measure(&map, &lungs, rule.sigma, rule.threshold);
+    let involved = involvement::measure(&map, &lungs, rule.sigma, rule.difference_threshold);
     let areas: Vec<usize> = lungs
         .mask
         .axis_iter(Axis(0))
@@ -228,10 +224,11 @@ fn walk(
                 words: c.words.clone(),
             }),
     );
+    let [control, covid19, cap] = card.decision.thresholds;
     let needed = Needed {
-        control: card.decision.control,
-        covid19: card.decision.covid19,
-        cap: card.decision.cap,
+        control,
+        covid19,
+        cap,
     };
     let (decision, undecided_because) =
         decide(p, needed, far, card.decision.distance_limit, warnings);

@@ -131,11 +131,6 @@ impl Arrivals {
             .max_by_key(|(_, open)| open.changed)
             .map(|(study, open)| (study.as_str(), open.images))
     }
-
-    #[must_use]
-    pub fn contains(&self, study: &str) -> bool {
-        self.open.contains_key(study)
-    }
 }
 
 #[cfg(test)]
@@ -170,7 +165,7 @@ mod tests {
             arrivals.take_complete(&TIMES, s(16)),
             [("1".to_owned(), false)]
         );
-        assert!(!arrivals.contains("1"));
+        assert!(arrivals.newest().is_none());
     }
 
     #[test]

@@ -1,19 +1,47 @@
-//! Reads a folder of DICOM files, for the commands that work without the service.
+//! Reads DICOM files that others wrote, for the commands that work without the service and for
+//! studies that are taken out of the spool.
 //!
-//! What is not DICOM is counted and passed over; headers stay in memory, pixels are read again
-//! when they are asked for.
+//! What is not a DICOM image is counted and passed over; headers stay in memory, pixels are read
+//! again when they are asked for.
+//!
+//! The file meta group is read here and only for its transfer syntax. Real files carry meta
+//! elements longer than the standard allows (an application title of 18 characters), and the
+//! library gives the whole file up for that. The data set itself is read by the library, whose
+//! parser recurses: files from a stranger pass reception's bounded pre-scan first.
 
-use crate::study::header::Header;
+use crate::study::header::{Header, HeaderError};
 use crate::volume::decode::{self, DecodeError, StoredPixels};
-use dicom_dictionary_std::tags;
-use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions};
+use dicom_dictionary_std::uids;
+use dicom_encoding::TransferSyntaxIndex;
+use dicom_object::InMemDicomObject;
+use dicom_object::collector::DicomCollector;
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use rayon::prelude::*;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Deepest nesting of folders that is followed.
 const MAX_DEPTH: usize = 16;
+
+/// Most elements of a file meta group; the standard defines 17.
+const MAX_META_ELEMENTS: usize = 64;
+
+/// Why a file is no DICOM image for us.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("the file cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("the file is not DICOM")]
+    NotDicom,
+    #[error("the file's transfer syntax {0} is not known")]
+    Syntax(String),
+    #[error("the file's data set cannot be read: {0}")]
+    DataSet(String),
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+}
 
 /// All images below a folder.
 #[derive(Debug, Default)]
@@ -34,7 +62,7 @@ impl Folder {
     /// [`DecodeError`] when the file cannot be read or its pixels cannot be decoded.
     pub fn pixels(&self, index: usize) -> Result<StoredPixels, DecodeError> {
         let path = self.paths.get(index).ok_or(DecodeError::NoPixels)?;
-        decode::decode(&open(path, OpenFileOptions::new()).map_err(DecodeError::Unreadable)?)
+        read_pixels(path)
     }
 }
 
@@ -55,11 +83,7 @@ pub fn read_files(files: Vec<PathBuf>) -> Folder {
     let begun = Instant::now();
     let read: Vec<Option<(Header, PathBuf)>> = files
         .into_par_iter()
-        .map(|path| {
-            let options = OpenFileOptions::new().read_until(tags::PIXEL_DATA);
-            let header = Header::read(&open(&path, options).ok()?).ok()?;
-            Some((header, path))
-        })
+        .map(|path| Some((read_header(&path).ok()?, path)))
         .collect();
     let mut folder = Folder {
         skipped: read.iter().filter(|file| file.is_none()).count(),
@@ -71,6 +95,101 @@ pub fn read_files(files: Vec<PathBuf>) -> Folder {
     }
     folder.seconds = begun.elapsed().as_secs_f64();
     folder
+}
+
+/// The header of one file, without reading its pixels.
+///
+/// # Errors
+/// [`FileError`] when the file is no DICOM image of a study.
+pub fn read_header(path: &Path) -> Result<Header, FileError> {
+    let (file, syntax) = open(path)?;
+    let object = if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+        data_set(file, &syntax)?
+    } else {
+        let mut object = InMemDicomObject::new_empty();
+        DicomCollector::new_with_ts(file, syntax.clone())
+            .read_dataset_up_to_pixeldata(&mut object)
+            .map_err(|e| FileError::DataSet(e.to_string()))?;
+        object
+    };
+    Ok(Header::from_data_set(&object, &syntax)?)
+}
+
+/// The pixels of one file.
+///
+/// # Errors
+/// [`DecodeError`] when the file cannot be read or its pixels cannot be decoded.
+pub fn read_pixels(path: &Path) -> Result<StoredPixels, DecodeError> {
+    let (object, syntax) = read_object(path).map_err(|e| DecodeError::Unreadable(e.to_string()))?;
+    decode::decode_data_set(&object, &syntax)
+}
+
+/// A whole data set and its transfer syntax.
+///
+/// # Errors
+/// [`FileError`] when the file is not DICOM.
+pub fn read_object(path: &Path) -> Result<(InMemDicomObject, String), FileError> {
+    let (file, syntax) = open(path)?;
+    Ok((data_set(file, &syntax)?, syntax))
+}
+
+fn data_set(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileError> {
+    let known = TransferSyntaxRegistry
+        .get(syntax)
+        .ok_or_else(|| FileError::Syntax(syntax.to_owned()))?;
+    InMemDicomObject::read_dataset_with_ts(file, known)
+        .map_err(|e| FileError::DataSet(e.to_string()))
+}
+
+/// Opens a file, reads its meta group and stops where the data set begins.
+fn open(path: &Path) -> Result<(BufReader<File>, String), FileError> {
+    let mut file = BufReader::new(File::open(path)?);
+    let syntax = match transfer_syntax(&mut file) {
+        Err(FileError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(FileError::NotDicom);
+        }
+        syntax => syntax?,
+    };
+    Ok((file, syntax))
+}
+
+/// Reads preamble and file meta group (PS3.10 section 7.1), always Explicit VR Little Endian.
+fn transfer_syntax(file: &mut (impl Read + Seek)) -> Result<String, FileError> {
+    let mut start = [0; 132];
+    file.read_exact(&mut start)?;
+    if !start.ends_with(b"DICM") {
+        return Err(FileError::NotDicom);
+    }
+    let mut syntax = None;
+    for _ in 0..MAX_META_ELEMENTS {
+        let mut head = [0; 8];
+        let read = file.read(&mut head)?;
+        if read < head.len() || head[..2] != [2, 0] {
+            let back = i64::try_from(read).unwrap_or(0);
+            file.seek(SeekFrom::Current(-back))?;
+            break;
+        }
+        let length = match &head[4..6] {
+            b"OB" | b"OW" | b"UN" | b"UT" | b"SQ" => {
+                let mut long = [0; 4];
+                file.read_exact(&mut long)?;
+                u64::from(u32::from_le_bytes(long))
+            }
+            _ => u64::from(u16::from_le_bytes([head[6], head[7]])),
+        };
+        if head[2..4] == [0x10, 0] {
+            let mut value = String::new();
+            // 64 characters are the longest UID.
+            file.by_ref()
+                .take(length.min(66))
+                .read_to_string(&mut value)?;
+            syntax = Some(value.trim_end_matches(['\0', ' ']).to_owned());
+            file.seek(SeekFrom::Current((length - length.min(66)) as i64))?;
+        } else {
+            file.seek(SeekFrom::Current(length as i64))?;
+        }
+    }
+    syntax.ok_or(FileError::NotDicom)
 }
 
 fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -86,9 +205,61 @@ fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn open(
-    path: &Path,
-    options: OpenFileOptions,
-) -> Result<FileDicomObject<InMemDicomObject>, String> {
-    options.open_file(path).map_err(|e| e.to_string())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn meta(elements: &[(u16, &[u8; 2], &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; 128];
+        bytes.extend(b"DICM");
+        for (element, vr, value) in elements {
+            bytes.extend([2, 0]);
+            bytes.extend(element.to_le_bytes());
+            bytes.extend(*vr);
+            if *vr == b"OB" {
+                bytes.extend([0, 0]);
+                bytes.extend((value.len() as u32).to_le_bytes());
+            } else {
+                bytes.extend((value.len() as u16).to_le_bytes());
+            }
+            bytes.extend(*value);
+        }
+        bytes
+    }
+
+    #[test]
+    fn an_overlong_title_does_not_cost_the_file() {
+        let mut bytes = meta(&[
+            (1, b"OB", &[0, 1]),
+            (0x10, b"UI", b"1.2.840.10008.1.2.1\0"),
+            (0x16, b"AE", b"[                ]"),
+        ]);
+        let end = bytes.len() as u64;
+        bytes.extend([8, 0, 5, 0, b'C', b'S', 0, 0]);
+        let mut file = Cursor::new(bytes);
+        assert_eq!(transfer_syntax(&mut file).unwrap(), "1.2.840.10008.1.2.1");
+        assert_eq!(file.position(), end);
+    }
+
+    #[test]
+    fn what_is_not_dicom_is_said_to_be_so() {
+        let syntax = |bytes: Vec<u8>| transfer_syntax(&mut Cursor::new(bytes));
+        assert!(matches!(syntax(vec![0; 200]), Err(FileError::NotDicom)));
+        assert!(matches!(syntax(meta(&[])), Err(FileError::NotDicom)));
+        assert!(syntax(vec![1; 10]).is_err());
+        let endless = meta(&vec![(1, b"OB", &[0, 1][..]); 1000]);
+        assert!(matches!(syntax(endless), Err(FileError::NotDicom)));
+    }
+
+    #[test]
+    fn a_folder_without_images_is_empty_and_not_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("deeper")).unwrap();
+        std::fs::write(folder.path().join("deeper/readme"), "no image").unwrap();
+        let read = read_folder(folder.path()).unwrap();
+        assert!(read.headers.is_empty());
+        assert_eq!(read.skipped, 1);
+        assert!(read_folder(&folder.path().join("absent")).is_err());
+    }
 }

@@ -1,12 +1,14 @@
 //! The only module that knows two stages: it wires them into the box.
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
-//! [`keeper`] stands between reception and the two places that make an instance last, and
-//! [`run`] is the loop in which everything that can wake the box is one closed enum.
+//! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
+//! starts and stops the box, and [`desk`] is its loop, in which everything that can wake it is one
+//! closed enum.
 
 pub mod analyse;
 mod arrivals;
 pub mod clock;
+mod desk;
 pub mod files;
 mod keeper;
 mod measure;
@@ -15,4 +17,5 @@ mod run;
 mod wall;
 pub mod worker;
 
-pub use run::{Note, Options, ServeError, serve};
+pub use desk::last_events;
+pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};

@@ -35,7 +35,6 @@ pub struct Scene {
 /// A run that is going on.
 #[derive(Clone, Debug)]
 pub struct Running {
-    pub study_uid: String,
     pub done: usize,
     pub of: usize,
     pub since: Duration,

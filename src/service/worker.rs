@@ -237,18 +237,22 @@ pub fn model_facts(model: &Trusted) -> ModelFacts {
     match model {
         Ok(bundle) => {
             let card = crate::infer::Model::card(bundle);
+            let [control, covid19, cap] = card.decision.thresholds;
             ModelFacts {
                 name: card.name.clone(),
                 version: card.version.clone(),
                 sha256: bundle.sha256.clone(),
                 profile: card.profile.to_string(),
                 demonstration: card.demonstration,
-                limits: card.limits.clone(),
-                calibration: card.calibration.words.clone(),
+                limits: card.limits.sentences.clone(),
+                calibration: match card.calibration.fitted_on.as_str() {
+                    "" => String::new(),
+                    data => format!("The probabilities were calibrated on {data}."),
+                },
                 thresholds: Some(crate::finding::Probabilities {
-                    control: card.decision.control,
-                    covid19: card.decision.covid19,
-                    cap: card.decision.cap,
+                    control,
+                    covid19,
+                    cap,
                 }),
             }
         }

@@ -79,18 +79,10 @@ impl Store {
         self.run(move |c| {
             let t = c.transaction()?;
             t.prepare_cached(
-                "INSERT INTO studies (study_uid, state, first_seen, changed, patient_name, \
-                 patient_id) VALUES (?1, 'receiving', ?2, ?2, ?3, ?4) \
-                 ON CONFLICT (study_uid) DO UPDATE SET \
-                 patient_name = iif(patient_name = '', excluded.patient_name, patient_name), \
-                 patient_id = iif(patient_id = '', excluded.patient_id, patient_id)",
+                "INSERT INTO studies (study_uid, state, first_seen, changed) \
+                 VALUES (?1, 'receiving', ?2, ?2) ON CONFLICT DO NOTHING",
             )?
-            .execute(params![
-                new.study_uid,
-                new.at_ms,
-                new.patient_name,
-                new.patient_id
-            ])?;
+            .execute(params![new.study_uid, new.at_ms])?;
             t.prepare_cached(
                 "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",

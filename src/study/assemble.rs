@@ -131,7 +131,10 @@ pub fn assemble(headers: &[Header]) -> Assembly {
         .flatten()
         .flat_map(|group| group.stacks(headers))
         .collect();
-    stacks.sort_by_key(|stack| (std::cmp::Reverse(stack.slices.len()), stack.slices.clone()));
+    stacks.sort_by(|a, b| {
+        let larger = b.slices.len().cmp(&a.slices.len());
+        larger.then_with(|| a.slices.cmp(&b.slices))
+    });
     Assembly { stacks, unplaced }
 }
 

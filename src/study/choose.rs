@@ -9,6 +9,7 @@ use super::assemble::{Assembly, Stack};
 use super::header::Header;
 use super::refusal::Refusal;
 use crate::base::unit::Mm;
+use dicom_dictionary_std::uids;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
@@ -103,15 +104,13 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
 
 fn is_dose_page(header: &Header) -> bool {
     let named = |text: &str| text.to_ascii_uppercase().contains("DOSE");
-    let structured = header.modality == "SR" && named(&header.series_description);
     let page = !header.is_ct() || header.position.is_none();
-    header.image_type.iter().any(|word| named(word))
-        || structured
-        || (page && (named(&header.series_description) || header.image_type_has("EXAM SUMMARY")))
+    header.sop_class == uids::X_RAY_RADIATION_DOSE_SR_STORAGE
+        || header.image_type.iter().any(|word| named(word))
+        || (page && named(&header.series_description))
 }
 
 fn not_ct(header: &Header) -> Refusal {
-    use dicom_dictionary_std::uids;
     let class = header.sop_class.as_str();
     let enhanced = [
         uids::ENHANCED_CT_IMAGE_STORAGE,
@@ -304,7 +303,6 @@ mod tests {
     use super::super::assemble::assemble;
     use super::super::fixture::{renamed, series};
     use super::*;
-    use dicom_dictionary_std::uids;
 
     fn bent(count: i32, uid: &str, bend: impl Fn(&mut Header)) -> Vec<Header> {
         let mut headers = renamed(series(count), uid);

@@ -62,6 +62,7 @@ pub struct Header {
     pub kernel: Vec<String>,
     pub contrast_agent: String,
     pub thickness: Option<f64>,
+    /// In mAs.
     pub tube_current_time: Option<f64>,
     pub lossy: bool,
 
@@ -187,7 +188,7 @@ impl Header {
             kernel: o.texts(tags::CONVOLUTION_KERNEL),
             contrast_agent: o.text(tags::CONTRAST_BOLUS_AGENT),
             thickness: number(tags::SLICE_THICKNESS).filter(|t| *t > 0.0),
-            tube_current_time: number(tags::EXPOSURE).filter(|e| *e > 0.0),
+            tube_current_time: exposure(&o),
             lossy: o.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" || is_lossy(transfer_syntax),
 
             rows: o.small(tags::ROWS),
@@ -251,6 +252,18 @@ fn is_lossy(transfer_syntax: &str) -> bool {
     )
 }
 
+/// Tube current times exposure time, in mAs. Some scanners write a meaningless small Exposure
+/// beside the two factors, so the larger of the two readings counts.
+fn exposure(o: &Reader<'_>) -> Option<f64> {
+    let factors = o
+        .number(tags::X_RAY_TUBE_CURRENT)
+        .zip(o.number(tags::EXPOSURE_TIME))
+        .map(|(milliampere, millisecond)| milliampere * millisecond / 1000.0);
+    let readings = [o.number(tags::EXPOSURE), factors];
+    let largest = readings.into_iter().flatten().fold(0.0, f64::max);
+    (largest > 0.0).then_some(largest)
+}
+
 /// Two unit vectors at right angles, or nothing.
 fn cosines(six: [f64; 6]) -> Option<[[f64; 3]; 2]> {
     /// Headers round to five digits or fewer; a real orientation is well inside this.
@@ -299,24 +312,16 @@ impl Reader<'_> {
         Private::new(self.text(tag))
     }
 
-    /// Exactly `N` finite numbers.
+    /// Exactly `N` finite numbers. Binary values print and read back without loss.
     fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
-        let values = self
-            .0
-            .get(tag)?
-            .value()
-            .primitive()?
-            .to_multi_float64()
-            .ok()?;
-        let values = <[f64; N]>::try_from(values).ok()?;
-        values.iter().all(|v| v.is_finite()).then_some(values)
+        let values = self.texts(tag).into_iter().map(|text| finite(&text));
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
+        values.try_into().ok()
     }
 
     /// The first of possibly several numbers.
     fn number(&self, tag: Tag) -> Option<f64> {
-        let value = self.text(tag).parse::<f64>().ok();
-        let value = value.or_else(|| self.0.get(tag)?.value().to_float64().ok());
-        value.filter(|v| v.is_finite())
+        finite(&self.text(tag))
     }
 
     fn integer(&self, tag: Tag) -> Option<i32> {
@@ -338,6 +343,10 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|v: &f64| v.is_finite())
 }
 
 fn bounded(text: &str) -> String {

@@ -217,7 +217,7 @@ fn native(value: &PrimitiveValue, syntax: &str, layout: Layout) -> Result<Vec<u1
 }
 
 /// A frame may be split over several fragments; with one frame, all of them are its.
-fn joined<'a>(fragments: &mut dyn Iterator<Item = &'a [u8]>) -> Vec<u8> {
+fn joined(fragments: &mut dyn Iterator<Item = &[u8]>) -> Vec<u8> {
     let mut all = Vec::new();
     for fragment in fragments {
         all.extend_from_slice(fragment);

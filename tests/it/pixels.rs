@@ -2,20 +2,14 @@
 //! as pydicom gives. And files of all kinds that are no CT: an answer, never a panic.
 
 use crate::peers;
-use dicom_object::{FileDicomObject, InMemDicomObject, OpenFileOptions};
 use ndarray::Array2;
-use scanside::study::header::Header;
-use scanside::volume::decode::{DECODABLE, StoredPixels, decode};
+use scanside::service::files::{read_header, read_object, read_pixels};
+use scanside::volume::decode::{DECODABLE, StoredPixels, decode_data_set};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-fn open(path: &Path) -> Option<FileDicomObject<InMemDicomObject>> {
-    OpenFileOptions::new().open_file(path).ok()
-}
-
 fn pixels(path: &Path) -> StoredPixels {
-    let object = open(path).unwrap_or_else(|| panic!("{} opens", path.display()));
-    decode(&object).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    read_pixels(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 fn values(pixels: &StoredPixels) -> Vec<i32> {
@@ -54,9 +48,10 @@ fn one_slice_in_every_lossless_syntax_is_one_picture() {
     let Some(data) = peers::data() else { return };
     let mut seen = Vec::new();
     for path in files(&data.join("robustness/transfer_syntax_ge_chest")) {
-        let Some(object) = open(&path) else { continue };
-        let syntax = object.meta().transfer_syntax().to_owned();
-        let decoded = decode(&object);
+        let Ok((object, syntax)) = read_object(&path) else {
+            continue;
+        };
+        let decoded = decode_data_set(&object, &syntax);
         if !DECODABLE.contains(&syntax.as_str()) {
             assert!(decoded.is_err(), "{syntax} is not on the list");
         } else if syntax.ends_with(".91") {
@@ -146,9 +141,11 @@ fn odd_and_hostile_files_get_an_answer() {
     let Some(data) = peers::data() else { return };
     let (mut headers, mut images, mut refused) = (0, 0, 0);
     for path in files(&data.join("robustness")) {
-        let Some(object) = open(&path) else { continue };
-        headers += usize::from(Header::read(&object).is_ok());
-        match decode(&object) {
+        let Ok((object, syntax)) = read_object(&path) else {
+            continue;
+        };
+        headers += usize::from(read_header(&path).is_ok());
+        match decode_data_set(&object, &syntax) {
             Ok(pixels) => {
                 images += 1;
                 assert_eq!(pixels.words.len(), pixels.rows * pixels.columns);

@@ -35,6 +35,10 @@ const FLIP_WITHIN: Duration = Duration::from_secs(1);
 /// Pause between two looks for the flip's event: a third of a refresh.
 const EVENT_PAUSE: Duration = Duration::from_millis(5);
 
+/// Reads that clear the queue before a flip. One read takes some thirty events; one at most should
+/// be left, from a flip that timed out.
+const STALE_EVENTS: usize = 4;
+
 /// How far the picture is turned, clockwise, to stand upright on the panel as it is mounted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rotation {
@@ -299,7 +303,11 @@ impl DrmPanel {
             copy(canvas, self.facts.rotation, map.as_mut(), pitch, size);
         }
         // An event that came too late for the last flip must not count for this one.
-        while self.card.receive_events().is_ok() {}
+        for _ in 0..STALE_EVENTS {
+            if self.card.receive_events().is_err() {
+                break;
+            }
+        }
         let flipped = (self.card).page_flip(live.crtc, free.shown_as, PageFlipFlags::EVENT, None);
         step("the page flip", flipped)?;
         let crtc = live.crtc;

@@ -5,6 +5,7 @@
 //! (product spec 2.1 rule 8). Sizes follow the panel's pixels per millimetre where people read
 //! from afar, and the panel's height where they do not.
 
+mod face;
 mod queue;
 mod strip;
 mod tile;

@@ -15,7 +15,7 @@ const SHRINK: f32 = 0.96;
 
 pub fn compose(sheet: &mut Sheet, signal: &Signal, area: Area, now: Clock) {
     sheet.fill(area, colour::SLATE);
-    let inside = area.inset(sheet.margin, sheet.margin * 0.35);
+    let inside = area.inset(sheet.margin, sheet.margin * 0.2);
     let left = clock(sheet, inside, now);
     let room = inside.columns(inside.x, left - sheet.margin * 0.8);
     let chips = match signal {
@@ -134,7 +134,7 @@ fn set_chip(sheet: &mut Sheet, chip: &Chip, cap: f32, room: Area) {
         room = room.columns(room.x + side + cap * 0.5, room.right());
     }
     if chip.plate {
-        let half = (cap * 0.95).round();
+        let half = (cap * 0.9).round();
         let middle = room.middle().round();
         sheet.fill(room.rows(middle - half, middle + half), ink.ground);
         room = room.inset(pad(cap), 0.0);

@@ -7,7 +7,6 @@ use super::source::{Source, Token, sources};
 const FLOW: [&str; 17] = [
     "base",
     "board",
-    "config",
     "reception",
     "spool",
     "study",
@@ -20,6 +19,7 @@ const FLOW: [&str; 17] = [
     "status",
     "screen",
     "export",
+    "config",
     "service",
     "evaluate",
 ];

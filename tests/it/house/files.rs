@@ -31,6 +31,22 @@ fn no_file_is_too_long_to_read() {
     none("files over 600 lines", &found);
 }
 
+/// A reader meets what a file is for before the first line of it.
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<String> = tracked()
+        .into_iter()
+        .filter(|name| name.ends_with(".rs"))
+        .filter(|name| {
+            ["src/", "tests/", "benches/"]
+                .iter()
+                .any(|at| name.starts_with(at))
+        })
+        .filter(|name| name != "tests/it/main.rs" && !read(name).starts_with("//!"))
+        .collect();
+    none("files without a head", &silent);
+}
+
 #[test]
 fn no_file_remembers_the_machine_it_was_written_on() {
     // In pieces, or this file would find itself.
