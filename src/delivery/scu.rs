@@ -10,6 +10,7 @@ use super::object::{Item, ObjectFault};
 use crate::reception::TransferSyntax;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Contexts that fit into one association: ids are the odd numbers of one byte.
@@ -196,29 +197,4 @@ async fn converse(
     }
     client.release().await;
     Ok(())
-}
-
-/// For callers that have no runtime of their own.
-pub mod blocking {
-    use super::{Answer, Destination, Duration, Item, Options, ScuError};
-
-    pub fn echo(to: &Destination, options: &Options) -> Result<Duration, ScuError> {
-        runtime()?.block_on(super::echo(to, options))
-    }
-
-    pub fn send(
-        items: &[Item],
-        to: &Destination,
-        options: &Options,
-        progress: impl FnMut(&Answer),
-    ) -> Result<Vec<Answer>, ScuError> {
-        runtime()?.block_on(super::send(items, to, options, progress))
-    }
-
-    fn runtime() -> Result<tokio::runtime::Runtime, ScuError> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|trouble| ScuError::Wire(trouble.into()))
-    }
 }
