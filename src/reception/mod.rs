@@ -9,16 +9,18 @@
 //! place and commits its row. What is left to others: where instances lie (`spool`), what they are
 //! (`study`), when a study is complete (`service`, from [`Event`]s). Nothing here decodes a pixel.
 //!
-//! A walk through: `listen` takes the connection, `wire` frames PDUs under deadlines, `association`
-//! negotiates and dispatches, `dimse` assembles messages, `store` takes the data set, `prescan`
-//! judges it.
+//! A walk through: `listen` takes the connection, `hall` has a place for it, `wire` frames PDUs
+//! under deadlines, `negotiation` judges the request, `association` serves messages, `dimse`
+//! assembles them, `store` takes the data set, `prescan` judges it.
 
 mod association;
 pub mod commitment;
 pub mod dimse;
 mod event;
+mod hall;
 pub mod header;
 mod listen;
+mod negotiation;
 pub mod prescan;
 mod settings;
 mod store;

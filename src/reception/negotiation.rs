@@ -1,0 +1,365 @@
+//! The negotiation of an association: a pure judgement of the request.
+//!
+//! It is ours, on dicom-ul's PDUs: the library's own acceptor takes the first syntax that the peer
+//! names, knows no address, and names itself in our place. What is accepted: Verification, and
+//! every SOP class that may be a storage class, so that no console marks a study as failed because
+//! its dose report or its presentation state was not wanted.
+
+use super::commitment::STORAGE_COMMITMENT;
+use super::event::Why;
+use super::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
+use super::settings::{Clearance, Settings};
+use super::store::Room;
+use super::syntax::TransferSyntax;
+use dicom_ul::pdu::{
+    AbortRQServiceProviderReason as AbortReason, AssociationAC, AssociationRJ, AssociationRJResult,
+    AssociationRJServiceProviderASCEReason as AsceReason,
+    AssociationRJServiceProviderPresentationReason as PresentationReason,
+    AssociationRJServiceUserReason as UserReason, AssociationRJSource, AssociationRQ,
+    PresentationContextResult, PresentationContextResultReason as ContextReason, RequestorRoles,
+    UserVariableItem,
+};
+use std::net::IpAddr;
+
+const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
+const VERIFICATION: &str = "1.2.840.10008.1.1";
+
+/// What an accepted presentation context is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Verification,
+    Storage,
+}
+
+/// An accepted presentation context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Context {
+    pub(super) id: u8,
+    pub(super) service: Service,
+    pub(super) sop_class: String,
+    pub(super) syntax: TransferSyntax,
+}
+
+/// What the negotiation ends with.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Accept(Box<Accepted>),
+    Reject(AssociationRJ, Why),
+    Abort(AbortReason, Why),
+}
+
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) answer: AssociationAC,
+    pub(super) contexts: Vec<Context>,
+    pub(super) clearance: Clearance,
+    pub(super) calling: String,
+    pub(super) called: String,
+    pub(super) peer_max_pdu: u32,
+}
+
+fn permanent(reason: UserReason) -> AssociationRJ {
+    AssociationRJ {
+        result: AssociationRJResult::Permanent,
+        source: AssociationRJSource::ServiceUser(reason),
+    }
+}
+
+/// "Local limit exceeded": the peer may come again.
+pub(super) fn congestion() -> AssociationRJ {
+    AssociationRJ {
+        result: AssociationRJResult::Transient,
+        source: AssociationRJSource::ServiceProviderPresentation(
+            PresentationReason::LocalLimitExceeded,
+        ),
+    }
+}
+
+/// A title without its padding. Case counts.
+pub(super) fn title(text: &str) -> String {
+    text.trim_matches(['\0', ' ']).to_owned()
+}
+
+/// Judges an association request. Whether there is a free place is for `listen`.
+pub(super) fn negotiate(
+    request: &AssociationRQ,
+    settings: &Settings,
+    peer: IpAddr,
+    room: Room,
+) -> Verdict {
+    let (calling, called) = (
+        title(&request.calling_ae_title),
+        title(&request.called_ae_title),
+    );
+    if request.protocol_version & 1 == 0 {
+        let rejection = AssociationRJ {
+            result: AssociationRJResult::Permanent,
+            source: AssociationRJSource::ServiceProviderASCE(
+                AsceReason::ProtocolVersionNotSupported,
+            ),
+        };
+        let words = "protocol version".to_owned();
+        return Verdict::Reject(rejection, Why::ProtocolError(words));
+    }
+    if title(&request.application_context_name) != APPLICATION_CONTEXT {
+        let words = "application context".to_owned();
+        let rejection = permanent(UserReason::ApplicationContextNameNotSupported);
+        return Verdict::Reject(rejection, Why::ProtocolError(words));
+    }
+    if called != settings.ae_title {
+        let rejection = permanent(UserReason::CalledAETitleNotRecognized);
+        return Verdict::Reject(rejection, Why::BadCalledTitle);
+    }
+    let Some(clearance) = settings.access.clearance(&calling, peer) else {
+        let rejection = permanent(UserReason::CallingAETitleNotRecognized);
+        return Verdict::Reject(rejection, Why::BadCallingTitle);
+    };
+    if room == Room::Stop {
+        return Verdict::Reject(congestion(), Why::DiskFull);
+    }
+    let mut seen = [false; 256];
+    for proposed in &request.presentation_contexts {
+        let id = usize::from(proposed.id);
+        if proposed.id % 2 == 0 || std::mem::replace(&mut seen[id], true) {
+            let words = format!("presentation context id {id}");
+            return Verdict::Abort(AbortReason::InvalidPduParameter, Why::ProtocolError(words));
+        }
+    }
+    let mut contexts = Vec::new();
+    let mut results = Vec::new();
+    for proposed in &request.presentation_contexts {
+        let sop_class = title(&proposed.abstract_syntax);
+        let proposals = proposed.transfer_syntaxes.iter().map(String::as_str);
+        let syntax = TransferSyntax::choose(proposals);
+        let reason = match (service(&sop_class), syntax) {
+            (None, _) => ContextReason::AbstractSyntaxNotSupported,
+            (Some(_), None) => ContextReason::TransferSyntaxesNotSupported,
+            (Some(service), Some(syntax)) => {
+                contexts.push(Context {
+                    id: proposed.id,
+                    service,
+                    sop_class,
+                    syntax,
+                });
+                ContextReason::Acceptance
+            }
+        };
+        results.push(PresentationContextResult {
+            id: proposed.id,
+            reason,
+            // Of a rejected context this is not significant, but peers want to find something.
+            transfer_syntax: syntax
+                .unwrap_or(TransferSyntax::ImplicitLittle)
+                .uid()
+                .to_owned(),
+        });
+    }
+    let answer = AssociationAC {
+        protocol_version: 1,
+        calling_ae_title: request.calling_ae_title.clone(),
+        called_ae_title: request.called_ae_title.clone(),
+        application_context_name: APPLICATION_CONTEXT.to_owned(),
+        presentation_contexts: results,
+        user_variables: user_variables(request, settings.max_pdu),
+    };
+    Verdict::Accept(Box::new(Accepted {
+        answer,
+        contexts,
+        clearance,
+        calling,
+        called,
+        peer_max_pdu: request
+            .user_variables
+            .iter()
+            .find_map(|item| match item {
+                UserVariableItem::MaxLength(length) => Some(*length),
+                _ => None,
+            })
+            .unwrap_or(0),
+    }))
+}
+
+/// Our side of the user information. The asynchronous window is left out, which means 1/1.
+fn user_variables(request: &AssociationRQ, max_pdu: u32) -> Vec<UserVariableItem> {
+    let mut items = vec![
+        UserVariableItem::MaxLength(max_pdu),
+        UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
+        UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
+    ];
+    for item in &request.user_variables {
+        if let UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) = item {
+            let accepted = RequestorRoles {
+                scu: roles.scu,
+                scp: false,
+            };
+            let item = UserVariableItem::ScuScpRoleSelectionSubItem(class.clone(), accepted);
+            items.push(item);
+        }
+    }
+    items
+}
+
+/// What a SOP class is for, or `None` where we do not offer it.
+///
+/// Storage classes of the standard stand under one root, with a few exceptions. A UID outside of
+/// DICOM's own root is a private class, and on a CT console those are storage.
+fn service(sop_class: &str) -> Option<Service> {
+    const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
+    const OTHER_STORAGE: [&str; 6] = [
+        "1.2.840.10008.5.1.4.34.7",
+        "1.2.840.10008.5.1.4.38.1",
+        "1.2.840.10008.5.1.4.39.1",
+        "1.2.840.10008.5.1.4.43.1",
+        "1.2.840.10008.5.1.4.44.1",
+        "1.2.840.10008.5.1.4.45.1",
+    ];
+    match sop_class {
+        VERIFICATION => return Some(Service::Verification),
+        STORAGE_COMMITMENT => return None,
+        _ => {}
+    }
+    let storage = sop_class.starts_with(STORAGE_ROOT)
+        || OTHER_STORAGE.contains(&sop_class)
+        || !sop_class.starts_with("1.2.840.10008.");
+    let sound = crate::base::ident::checked_uid(sop_class).is_ok();
+    (storage && sound).then_some(Service::Storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Access, Peer};
+    use super::*;
+    use dicom_ul::pdu::PresentationContextProposed;
+
+    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+    const ELE: &str = "1.2.840.10008.1.2.1";
+
+    fn settings() -> Settings {
+        let peer = Peer {
+            calling: "CT1".to_owned(),
+            network: "127.0.0.1".parse().unwrap(),
+            echo_only: false,
+        };
+        Settings::new("SCANSIDE", Access::Peers(vec![peer]))
+    }
+
+    fn context(id: u8, class: &str, syntaxes: &[&str]) -> PresentationContextProposed {
+        PresentationContextProposed {
+            id,
+            abstract_syntax: class.to_owned(),
+            transfer_syntaxes: syntaxes.iter().map(|&s| s.to_owned()).collect(),
+        }
+    }
+
+    fn request(contexts: Vec<PresentationContextProposed>) -> AssociationRQ {
+        AssociationRQ {
+            protocol_version: 1,
+            calling_ae_title: "CT1".to_owned(),
+            called_ae_title: "SCANSIDE".to_owned(),
+            application_context_name: APPLICATION_CONTEXT.to_owned(),
+            presentation_contexts: contexts,
+            user_variables: vec![UserVariableItem::MaxLength(0)],
+        }
+    }
+
+    fn judge(request: &AssociationRQ) -> Verdict {
+        negotiate(
+            request,
+            &settings(),
+            IpAddr::from([127, 0, 0, 1]),
+            Room::Take,
+        )
+    }
+
+    fn reasons(request: &AssociationRQ) -> Vec<ContextReason> {
+        let Verdict::Accept(accepted) = judge(request) else {
+            panic!("not accepted");
+        };
+        let results = accepted.answer.presentation_contexts;
+        results.into_iter().map(|r| r.reason).collect()
+    }
+
+    #[test]
+    fn every_storage_class_is_taken_and_nothing_else() {
+        let ours = [
+            VERIFICATION,
+            CT,
+            "1.2.840.10008.5.1.4.1.1.88.67",
+            "1.2.840.10008.5.1.4.1.1.7",
+            "1.3.12.2.1107.5.9.1",
+        ];
+        let others = [
+            STORAGE_COMMITMENT,
+            "1.2.840.10008.5.1.4.1.2.2.1",
+            "1.2.840.10008.3.1.2.3.3",
+            "rubbish",
+        ];
+        for class in ours {
+            let asked = request(vec![context(1, class, &[ELE])]);
+            assert_eq!(reasons(&asked), [ContextReason::Acceptance], "{class}");
+        }
+        for class in others {
+            let asked = request(vec![context(1, class, &[ELE])]);
+            let refused = ContextReason::AbstractSyntaxNotSupported;
+            assert_eq!(reasons(&asked), [refused], "{class}");
+        }
+        let asked = request(vec![context(1, CT, &["1.2.840.113619.5.2"])]);
+        let refused = ContextReason::TransferSyntaxesNotSupported;
+        assert_eq!(reasons(&asked), [refused]);
+    }
+
+    #[test]
+    fn a_hundred_and_twenty_eight_contexts_are_fine() {
+        let contexts = (0..128).map(|n| context(2 * n + 1, CT, &[ELE])).collect();
+        assert_eq!(reasons(&request(contexts)).len(), 128);
+    }
+
+    #[test]
+    fn refusals_have_the_right_source_and_reason() {
+        let sound = || request(vec![context(1, CT, &[ELE])]);
+        let refused = |asked: &AssociationRQ| match judge(asked) {
+            Verdict::Reject(rejection, _) => rejection,
+            other => panic!("{other:?}"),
+        };
+        let mut asked = sound();
+        asked.called_ae_title = "scanside".to_owned();
+        let called = permanent(UserReason::CalledAETitleNotRecognized);
+        assert_eq!(refused(&asked), called);
+        let mut asked = sound();
+        asked.calling_ae_title = "CT2".to_owned();
+        let calling = permanent(UserReason::CallingAETitleNotRecognized);
+        assert_eq!(refused(&asked), calling);
+        let mut asked = sound();
+        asked.application_context_name = "1.2.3".to_owned();
+        let context_name = permanent(UserReason::ApplicationContextNameNotSupported);
+        assert_eq!(refused(&asked), context_name);
+        let full = negotiate(
+            &sound(),
+            &settings(),
+            IpAddr::from([127, 0, 0, 1]),
+            Room::Stop,
+        );
+        assert!(matches!(full, Verdict::Reject(r, Why::DiskFull) if r == congestion()));
+    }
+
+    #[test]
+    fn what_others_tolerate_is_tolerated() {
+        let mut asked = request(vec![context(1, CT, &["1.2.840.10008.1.2.1\0"])]);
+        asked.protocol_version = 3;
+        asked.application_context_name.push('\0');
+        asked.calling_ae_title = "CT1\0\0".to_owned();
+        assert_eq!(reasons(&asked), [ContextReason::Acceptance]);
+        asked.protocol_version = 2;
+        assert!(matches!(judge(&asked), Verdict::Reject(..)));
+    }
+
+    #[test]
+    fn even_and_repeated_ids_end_the_association() {
+        for ids in [[1, 2], [3, 3]] {
+            let contexts = ids.map(|id| context(id, CT, &[ELE])).to_vec();
+            let verdict = judge(&request(contexts));
+            let invalid = AbortReason::InvalidPduParameter;
+            assert!(matches!(verdict, Verdict::Abort(reason, _) if reason == invalid));
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! Peers that say exactly what they are told to say, one test per row of the hostile table.
+
+use super::{CT, ELE, ILE, Station, VERIFICATION, data_set, slice, uid};
+use dicom_ul::Pdu;
+use dicom_ul::pdu::{
+    AbortRQServiceProviderReason as AbortReason, AbortRQSource, AssociationAC, AssociationRQ,
+    PDataValue, PDataValueType, PresentationContextProposed, PresentationContextResultReason,
+};
+use scanside::base::disk::FaultyDisk;
+use scanside::delivery::scu::{self, Options};
+use scanside::reception::dimse::{Assembler, C_ECHO_RQ, C_STORE_RQ, Command, Pdv, Piece};
+use scanside::reception::wire::{Link, WireFault};
+use scanside::reception::{Event, How, Timers, TransferSyntax, Why};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn request(called: &str) -> AssociationRQ {
+    let context = |id, class: &str, syntaxes: &[&str]| PresentationContextProposed {
+        id,
+        abstract_syntax: class.to_owned(),
+        transfer_syntaxes: syntaxes.iter().map(|&s| s.to_owned()).collect(),
+    };
+    AssociationRQ {
+        protocol_version: 1,
+        calling_ae_title: "CT1".to_owned(),
+        called_ae_title: called.to_owned(),
+        application_context_name: "1.2.840.10008.3.1.1.1".to_owned(),
+        presentation_contexts: vec![
+            context(1, VERIFICATION, &[ILE]),
+            context(3, CT, &["1.2.840.10008.1.2.4.90", ILE, ELE]),
+            context(5, "1.2.840.10008.1.20.1", &[ILE]),
+        ],
+        user_variables: vec![],
+    }
+}
+
+/// A peer that says exactly what it is told to say.
+struct Raw {
+    link: Link<TcpStream>,
+    answer: AssociationAC,
+}
+
+impl Raw {
+    async fn connect(station: &Station) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", station.port))
+            .await
+            .unwrap()
+    }
+
+    async fn open(station: &Station) -> Self {
+        let stream = Self::connect(station).await;
+        let mut link = Link::new(stream, Timers::default(), 131_066);
+        link.send(&Pdu::AssociationRQ(request("SCANSIDE")))
+            .await
+            .unwrap();
+        match link.receive().await.unwrap() {
+            Pdu::AssociationAC(answer) => Self { link, answer },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn say(&mut self, values: Vec<PDataValue>) {
+        self.link.send(&Pdu::PData { data: values }).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Command {
+        let mut assembler = Assembler::new([1, 3].into_iter());
+        let Pdu::PData { data } = self.link.receive().await.unwrap() else {
+            panic!("no answer");
+        };
+        let [value] = &data[..] else {
+            panic!("{} values", data.len());
+        };
+        match assembler.push(Pdv::from(value.clone())).unwrap() {
+            Piece::Command { command, .. } => command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn store(&mut self, sop: &str, data: &[u8]) -> Command {
+        self.say(vec![value(3, true, true, &store_command(sop).to_bytes())])
+            .await;
+        let pieces: Vec<&[u8]> = data.chunks(60_000).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            self.say(vec![value(3, false, at + 1 == pieces.len(), piece)])
+                .await;
+        }
+        self.hear().await
+    }
+
+    /// The reason of the A-ABORT that must come now.
+    async fn aborted(mut self) -> AbortReason {
+        match self.link.receive().await {
+            Ok(Pdu::AbortRQ {
+                source: AbortRQSource::ServiceProvider(reason),
+            }) => reason,
+            other => panic!("no abort by the provider: {other:?}"),
+        }
+    }
+}
+
+fn value(context: u8, command: bool, last: bool, bytes: &[u8]) -> PDataValue {
+    PDataValue {
+        presentation_context_id: context,
+        value_type: if command {
+            PDataValueType::Command
+        } else {
+            PDataValueType::Data
+        },
+        is_last: last,
+        data: bytes.to_vec(),
+    }
+}
+
+fn store_command(sop: &str) -> Command {
+    Command {
+        field: C_STORE_RQ,
+        message_id: 9,
+        sop_class: CT.to_owned(),
+        sop: sop.to_owned(),
+        has_data: true,
+        ..Command::default()
+    }
+}
+
+fn echo_command(message_id: u16) -> Command {
+    Command {
+        field: C_ECHO_RQ,
+        message_id,
+        sop_class: VERIFICATION.to_owned(),
+        ..Command::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_preference_counts_and_commitment_is_refused() {
+    let station = Station::start();
+    let raw = Raw::open(&station).await;
+    let results = &raw.answer.presentation_contexts;
+    assert_eq!(results[1].transfer_syntax, ELE);
+    assert_eq!(
+        results[2].reason,
+        PresentationContextResultReason::AbstractSyntaxNotSupported
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_is_answered_with_its_own_id_and_class() {
+    let station = Station::start();
+    let mut raw = Raw::open(&station).await;
+    let command = echo_command(77).to_bytes();
+    let (first, second) = command.split_at(11);
+    raw.say(vec![value(1, true, false, first)]).await;
+    raw.say(vec![value(1, true, true, second)]).await;
+    let answer = raw.hear().await;
+    assert_eq!((answer.field, answer.message_id), (0x8030, 77));
+    assert_eq!(answer.sop_class, VERIFICATION);
+    assert_eq!(answer.status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_called_title_is_rejected_for_good() {
+    let mut station = Station::start();
+    let mut link = Link::new(Raw::connect(&station).await, Timers::default(), 16_384);
+    link.send(&Pdu::AssociationRQ(request("scanside")))
+        .await
+        .unwrap();
+    let Pdu::AssociationRJ(rejection) = link.receive().await.unwrap() else {
+        panic!("not rejected");
+    };
+    let mut bytes = Vec::new();
+    dicom_ul::pdu::write_pdu(&mut bytes, &Pdu::AssociationRJ(rejection)).unwrap();
+    assert_eq!(bytes[7..10], [1, 1, 7]);
+    let refused = station
+        .event(|event| matches!(event, Event::Refused { .. }))
+        .await;
+    let Event::Refused { called, why, .. } = refused else {
+        unreachable!()
+    };
+    assert_eq!((called.as_str(), why), ("scanside", Why::BadCalledTitle));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command_and_data_in_one_pdu_and_an_empty_last_value() {
+    let station = Station::start();
+    let data = data_set(&slice(4, 1, 32, TransferSyntax::ExplicitLittle));
+    let mut raw = Raw::open(&station).await;
+    raw.say(vec![
+        value(3, true, true, &store_command(&uid(4, 1)).to_bytes()),
+        value(3, false, false, &data),
+        value(3, false, true, &[]),
+    ])
+    .await;
+    let answer = raw.hear().await;
+    assert_eq!((answer.status, answer.message_id), (Some(0), 9));
+    assert_eq!(answer.sop, uid(4, 1));
+    assert_eq!(station.kept(), [data]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_data_sets_are_refused_and_the_association_stays() {
+    let station = Station::start();
+    let sound = data_set(&slice(5, 1, 32, TransferSyntax::ExplicitLittle));
+    let mut nested = Vec::new();
+    for _ in 0..2_000 {
+        nested.extend([0x08, 0, 0x15, 0x11, b'S', b'Q', 0, 0, 255, 255, 255, 255]);
+        nested.extend([0xFE, 0xFF, 0, 0xE0, 255, 255, 255, 255]);
+    }
+    let head = sound[..sound.len() - 2 * 32 * 32 - 12].to_vec();
+    let mut declared = head.clone();
+    declared.extend([0xE0, 0x7F, 0x10, 0, b'O', b'W', 0, 0]);
+    declared.extend(1_200_000_000u32.to_le_bytes());
+    declared.extend([0; 100]);
+    let mut raw = Raw::open(&station).await;
+    for (what, data) in [
+        ("garbage", vec![0x5A; 5_000]),
+        ("nothing", vec![]),
+        ("nested", [head, nested].concat()),
+        ("pixels cut short", sound[..sound.len() - 1].to_vec()),
+        ("1.2 GB declared", declared),
+    ] {
+        let data = if data.is_empty() { vec![0] } else { data };
+        let answer = raw.store(&uid(5, 1), &data).await;
+        assert_eq!(answer.status, Some(0xC000), "{what}");
+        assert!(!answer.comment.is_empty());
+        assert!(station.kept().is_empty(), "{what}");
+    }
+    let answer = raw.store(&uid(5, 1), &sound).await;
+    assert_eq!(answer.status, Some(0));
+    station.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_for_a_uid_writes_nothing() {
+    let station = Station::start();
+    let sound = data_set(&slice(6, 1, 32, TransferSyntax::ExplicitLittle));
+    let mut raw = Raw::open(&station).await;
+    for sop in ["../../x", "/etc/passwd", "1.2/../3", ""] {
+        let answer = raw.store(sop, &sound).await;
+        assert_eq!(answer.status, Some(0xA900), "{sop}");
+    }
+    let other = raw.store(&uid(6, 2), &sound).await;
+    assert_eq!(
+        other.status,
+        Some(0xA900),
+        "another UID than the data set's"
+    );
+    let mut class = store_command(&uid(6, 1));
+    class.sop_class = "1.2.840.10008.5.1.4.1.1.7".to_owned();
+    raw.say(vec![
+        value(3, true, true, &class.to_bytes()),
+        value(3, false, true, &sound),
+    ])
+    .await;
+    assert_eq!(raw.hear().await.status, Some(0x0122));
+    assert!(station.kept().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_says_so_and_keeps_nothing() {
+    let disk = FaultyDisk::new().with_capacity(3 << 30);
+    let station = Station::on(Arc::new(disk.clone()), Path::new("/spool"), |_| {});
+    let sound = data_set(&slice(7, 1, 64, TransferSyntax::ExplicitLittle));
+    let mut raw = Raw::open(&station).await;
+    // From here on there is room for the header and a few bytes only.
+    let tight = disk.clone().with_capacity(1_000);
+    let answer = raw.store(&uid(7, 1), &sound).await;
+    assert_eq!(answer.status, Some(0xA700));
+    assert_eq!(answer.comment, "disk full");
+    assert!(station.kept().is_empty());
+    drop(tight.with_capacity(3 << 30));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let answer = raw.store(&uid(7, 1), &sound).await;
+    assert_eq!(
+        answer.status,
+        Some(0),
+        "the same association, once there is room"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_new_associations_are_put_off() {
+    let disk = FaultyDisk::new().with_capacity(1 << 20);
+    let station = Station::on(Arc::new(disk), Path::new("/spool"), |_| {});
+    let refused = scu::echo(&station.destination(), &Options::new("CT1")).await;
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("local limit exceeded"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocol_faults_end_in_the_right_abort() {
+    let station = Station::start();
+    let mut raw = Raw::open(&station).await;
+    raw.say(vec![value(7, true, true, &echo_command(1).to_bytes())])
+        .await;
+    assert_eq!(raw.aborted().await, AbortReason::InvalidPduParameter);
+
+    let mut raw = Raw::open(&station).await;
+    raw.say(vec![value(1, false, true, b"data")]).await;
+    assert_eq!(raw.aborted().await, AbortReason::InvalidPduParameter);
+
+    let mut raw = Raw::open(&station).await;
+    raw.link
+        .send(&Pdu::AssociationRQ(request("SCANSIDE")))
+        .await
+        .unwrap();
+    assert_eq!(raw.aborted().await, AbortReason::UnexpectedPdu);
+
+    for (bytes, reason) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], AbortReason::UnrecognizedPdu),
+        (
+            &[4, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 3, 0, 0][..],
+            AbortReason::UnexpectedPdu,
+        ),
+        (
+            &[4, 0, 255, 255, 255, 255][..],
+            AbortReason::InvalidPduParameter,
+        ),
+        (
+            &[1, 0, 0, 0, 0, 4, 0, 1, 0, 0][..],
+            AbortReason::InvalidPduParameter,
+        ),
+    ] {
+        let mut stream = Raw::connect(&station).await;
+        stream.write_all(bytes).await.unwrap();
+        let link = Link::new(stream, Timers::default(), 16_384);
+        let answer = request("SCANSIDE");
+        let answer = AssociationAC {
+            protocol_version: 1,
+            calling_ae_title: answer.calling_ae_title,
+            called_ae_title: answer.called_ae_title,
+            application_context_name: answer.application_context_name,
+            presentation_contexts: vec![],
+            user_variables: vec![],
+        };
+        assert_eq!(Raw { link, answer }.aborted().await, reason);
+    }
+    station.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_is_not_offered_is_named_so() {
+    let station = Station::start();
+    let mut raw = Raw::open(&station).await;
+    let action = Command {
+        field: 0x0130,
+        message_id: 5,
+        sop_class: CT.to_owned(),
+        has_data: true,
+        ..Command::default()
+    };
+    raw.say(vec![
+        value(3, true, true, &action.to_bytes()),
+        value(3, false, true, b"anything"),
+    ])
+    .await;
+    let answer = raw.hear().await;
+    assert_eq!((answer.field, answer.status), (0x8130, Some(0x0211)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_or_a_loss_in_the_middle_drops_the_partial_instance() {
+    let mut station = Station::start();
+    let sound = data_set(&slice(8, 1, 32, TransferSyntax::ExplicitLittle));
+    for release in [true, false] {
+        let mut raw = Raw::open(&station).await;
+        assert_eq!(raw.store(&uid(8, 1), &sound).await.status, Some(0));
+        raw.say(vec![
+            value(3, true, true, &store_command(&uid(8, 2)).to_bytes()),
+            value(3, false, false, &[0; 100_000]),
+        ])
+        .await;
+        if release {
+            raw.link.send(&Pdu::ReleaseRQ).await.unwrap();
+            let answer = raw.link.receive().await.unwrap();
+            assert_eq!(answer, Pdu::ReleaseRP);
+        } else {
+            drop(raw);
+        }
+        let closed = station.closed().await;
+        let Event::Closed {
+            interrupted,
+            instances,
+            studies,
+            ..
+        } = closed
+        else {
+            unreachable!()
+        };
+        assert_eq!((interrupted, instances, studies.len()), (true, 1, 1));
+        assert_eq!(station.kept(), [sound.clone()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_lock_nobody_out() {
+    let station = Station::start();
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(Raw::connect(&station).await);
+    }
+    station.is_alive().await;
+    // The oldest ones were closed to make room.
+    let mut byte = [0; 64];
+    let oldest = tokio::time::timeout(Duration::from_secs(5), silent[0].read(&mut byte));
+    assert!(
+        oldest.await.is_ok(),
+        "the oldest silent connection is still open"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn associations_have_a_cap_per_peer() {
+    let station = Station::with(|settings| settings.caps.per_peer = 2);
+    let first = Raw::open(&station).await;
+    let _second = Raw::open(&station).await;
+    let refused = scu::echo(&station.destination(), &Options::new("CT1")).await;
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("local limit exceeded"), "{words}");
+    drop(first);
+    for _ in 0..50 {
+        let again = scu::echo(&station.destination(), &Options::new("CT1")).await;
+        if again.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a seat was not given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_inside_a_message_ends_the_association() {
+    let mut station = Station::with(|settings| {
+        settings.timers.inside = Duration::from_millis(300);
+        settings.timers.idle = Duration::from_secs(20);
+    });
+    let mut raw = Raw::open(&station).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    raw.say(vec![value(1, true, true, &echo_command(1).to_bytes())])
+        .await;
+    assert_eq!(
+        raw.hear().await.status,
+        Some(0),
+        "silence between messages is fine"
+    );
+    raw.say(vec![value(
+        3,
+        true,
+        true,
+        &store_command(&uid(9, 1)).to_bytes(),
+    )])
+    .await;
+    assert_eq!(raw.aborted().await, AbortReason::ReasonNotSpecified);
+    let Event::Closed { how, .. } = station.closed().await else {
+        unreachable!()
+    };
+    assert_eq!(how, How::Silent);
+    assert!(station.kept().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_idle_associations_at_once() {
+    let station = Station::start();
+    let raw = Raw::open(&station).await;
+    station.stop.send(true).unwrap();
+    assert_eq!(raw.aborted().await, AbortReason::ReasonNotSpecified);
+    let late = TcpStream::connect(("127.0.0.1", station.port)).await;
+    if let Ok(stream) = late {
+        let mut link = Link::new(stream, Timers::default(), 16_384);
+        let heard = link.receive_idle(Duration::from_secs(5)).await;
+        assert!(matches!(heard, Err(WireFault::Closed | WireFault::Lost(_))));
+    }
+}
