@@ -25,7 +25,7 @@ class Graph:
         self.nodes, self.weights, self.q = [], {}, {}
 
     def const(self, name, value):
-        self.weights.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.weights.setdefault(name, numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def op(self, kind, inputs, out, **attributes):
