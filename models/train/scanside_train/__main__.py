@@ -104,7 +104,7 @@ def training_facts(work, a):
                     "losses_step_mean_excess": state["losses"]},
         "cnn_recipe": {"steps": head["step"], "batch": classify.BATCH, "optimiser": "Adam 5e-4, cosine", "label_smoothing": classify.SMOOTHING,
                        "first_kernel_gain": classify.FIRST_GAIN, "kept": "lowest validation loss", "best_validation_loss": head["best"], "seconds": head["seconds"],
-                       "cubes": "every third 1-mm slice through the int8 BCDU-Net; exact ones every slice"},
+                       "cubes": "through the int8 BCDU-Net; training, validation and part of the test are resized to 50 slices before it, exact ones after it"},
         "stage_seconds": seconds,
     }
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 SCANNERS = ("ge", "siemens", "philips", "canon")
 # Slice thickness of phantoms in mm; thin ones are costly to make and say little more at 128.
-THICKNESS = (1.25, 2.0, 2.5, 3.0, 5.0)
+THICKNESS = (2.0, 2.5, 3.0, 4.0, 5.0, 5.0)
 LABELS = ("control", "covid19", "cap")
 
 
