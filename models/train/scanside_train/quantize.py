@@ -66,15 +66,13 @@ def best_range(lo, hi, values):
     return result
 
 
-def ranges(fp32, slices, method="mse"):
-    found = {}
-    for name, (lo, hi, values) in collect(fp32, slices).items():
-        found[name] = (lo, hi) if method == "minmax" else best_range(lo, hi, values)
+def ranges(seen, method="mse"):
+    """Tensor name -> (lo, hi) from what `collect` saw."""
+    found = {name: (lo, hi) if method == "minmax" else best_range(lo, hi, values) for name, (lo, hi, values) in seen.items()}
     found["input"] = (0.0, 1.0)
     return found
 
 
 def bcdu_int8(net, size, slices, method="mse"):
-    """The int8 graph of a trained network, and the ranges it was given."""
-    chosen = ranges(export.bcdu(net, size), slices, method)
-    return export.bcdu(net, size, chosen), chosen
+    """The int8 graph of a trained network."""
+    return export.bcdu(net, size, ranges(collect(export.bcdu(net, size), slices), method))

@@ -52,13 +52,13 @@ class Networks(unittest.TestCase):
         got = quantize.session(export.bcdu(net, 32)).run(None, {"input": x.numpy()})[0]
         with torch.no_grad():
             np.testing.assert_allclose(got, net(x).numpy(), atol=1e-5)
-        int8, _ = quantize.bcdu_int8(net, 32, [x.numpy()])
+        int8 = quantize.bcdu_int8(net, 32, [x.numpy()])
         got8 = quantize.session(int8).run(None, {"input": x.numpy()})[0]
         self.assertLess(np.abs(got8 - got).max(), 0.05)
 
     def test_int8_graph_keeps_to_the_loadable_form(self):
         net = nets.BcduNet().start(1).eval()
-        model, _ = quantize.bcdu_int8(net, 32, [np.random.default_rng(0).random((32, 32), np.float32)])
+        model = quantize.bcdu_int8(net, 32, [np.random.default_rng(0).random((32, 32), np.float32)])
         kinds = {n.op_type for n in model.graph.node}
         self.assertLessEqual(kinds, {"QLinearConv", "QuantizeLinear", "DequantizeLinear", "MaxPool", "Conv", "ConvTranspose",
                                      "Mul", "Add", "Tanh", "HardSigmoid", "Concat", "Relu", "Sigmoid", "Split"})
