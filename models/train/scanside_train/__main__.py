@@ -46,6 +46,8 @@ def options():
     ap.add_argument("--cube-minutes", type=float)
     ap.add_argument("--cnn-steps", type=int, default=1200)
     ap.add_argument("--cnn-minutes", type=float)
+    ap.add_argument("--cnn-rate", type=float, default=5e-4)
+    ap.add_argument("--jobs", type=int, default=2, help="volumes or cubes made at a time")
     ap.add_argument("--name", default="covidctnet-128")
     ap.add_argument("--version", default="0.1.0")
     ap.add_argument("--note", action="append", default=[], help="a sentence for the card's training section")
@@ -60,7 +62,7 @@ def run(stage, a):
     work, begun = Path(a.work), time.time()
     work.mkdir(parents=True, exist_ok=True)
     if stage == "cohort":
-        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix)
+        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix, jobs=a.jobs)
     elif stage == "lungs" and a.lungs_steps:
         denoise.train(work, "lungs", a.lungs_steps, a.seed)
     elif stage == "denoise":
@@ -70,9 +72,9 @@ def run(stage, a):
         bundle.quantize_bcdu(work, work / "denoise.pt", a.size)
     elif stage == "cubes":
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
-        cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes))
+        cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs)
     elif stage == "cnn":
-        classify.train(work, a.cnn_steps, a.seed + 1, minutes=a.cnn_minutes)
+        classify.train(work, a.cnn_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes)
     elif stage == "bundle":
         if not a.out:
             raise SystemExit("the stage `bundle` needs --out")
@@ -102,8 +104,8 @@ def training_facts(work, a):
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},
-        "cnn_recipe": {"steps": head["step"], "batch": classify.BATCH, "optimiser": "Adam 5e-4, cosine", "label_smoothing": classify.SMOOTHING,
-                       "first_kernel_gain": classify.FIRST_GAIN, "kept": "lowest validation loss", "best_validation_loss": head["best"], "seconds": head["seconds"],
+        "cnn_recipe": {"steps": head["step"], "batch": classify.BATCH, "optimiser": f"AdamW {a.cnn_rate}, decay 1e-3, cosine", "label_smoothing": classify.SMOOTHING,
+                       "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "convolutions 1 to 4 are a fixed bank of symmetric smoothing and threshold filters, the others are trained", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "seconds": head["seconds"],
                        "cubes": "through the int8 BCDU-Net; training, validation and part of the test are resized to 50 slices before it, exact ones after it"},
         "stage_seconds": seconds,
     }

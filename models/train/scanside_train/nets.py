@@ -6,6 +6,7 @@ convolution. The 3D CNN sees the signed difference of 50 slices. Both are writte
 description of their layers; no published weight is read here.
 """
 
+import copy
 import math
 
 import numpy as np
@@ -186,12 +187,27 @@ class Cnn(nn.Module):
         self.head = nn.Linear(32, 3)
         self.drop = Drop(0.3)
 
-    def features(self, x):
-        for n, conv in enumerate(self.convs):
-            x = F.relu(conv(x))
+    # The first four convolutions are the stem, the others and the dense layers the crown.
+    STEM = 4
+
+    def normed(self, n, x):
+        return x
+
+    def layers(self, x, first, last):
+        for n in range(first, last):
+            x = F.relu(self.normed(n, self.convs[n](x)))
             if n % 2:
                 x = F.max_pool3d(x, 2)
-        return F.relu(self.dense(x.flatten(1)))
+        return x
+
+    def stem(self, x):
+        return self.layers(x, 0, self.STEM)
+
+    def crown(self, x):
+        return F.relu(self.dense(self.layers(x, self.STEM, len(self.convs)).flatten(1)))
+
+    def features(self, x):
+        return self.crown(self.stem(x))
 
     def forward(self, x):
         return self.head(self.drop(self.features(x)))
@@ -206,6 +222,58 @@ class Cnn(nn.Module):
         nn.init.xavier_uniform_(self.head.weight, generator=g)
         self.head.bias.zero_()
         return self
+
+
+class NormedCnn(Cnn):
+    """The CNN as it is trained: batch norm behind the convolutions of the crown.
+
+    Ten plain layers lose the little that differs between two chests and end at a constant answer.
+    `folded` gives the plain network back, the same to rounding.
+    """
+
+    def __init__(self, size=128):
+        super().__init__(size)
+        self.norms = nn.ModuleList(nn.BatchNorm3d(c) for c in self.WIDTHS[self.STEM:])
+
+    def normed(self, n, x):
+        return self.norms[n - self.STEM](x) if n >= self.STEM else x
+
+    @torch.no_grad()
+    def start_stem(self):
+        """Sets the stem to a bank of smoothing filters: how dense, how large, how fine a difference is.
+
+        Every filter is symmetric, so that a flip of the cube is a flip of the stem's output. The gain
+        of ten brings differences of hundredths to order one; biases cut at steps of density.
+        """
+        line = torch.tensor([0.25, 0.5, 0.25])
+        smooth = line[:, None, None] * line[None, :, None] * line[None, None, :]
+        box, point = torch.full((3, 3, 3), 1 / 27), torch.zeros(3, 3, 3)
+        point[1, 1, 1] = 1
+        k0, k1, k2, k3 = self.convs[:4]
+        for conv in (k0, k1, k2, k3):
+            conv.weight.zero_(), conv.bias.zero_()
+        bank = [(smooth, 0), (-smooth, 0), (smooth, 0.5), (smooth, 1.0), (point - box, 0), (box - point, 0), (smooth, 2.0), (box, 0.3)]
+        for n, (kernel, cut) in enumerate(bank):
+            k0.weight[n, 0], k0.bias[n] = 10 * kernel, -cut
+            k1.weight[n, n] = smooth
+            k2.weight[n, n] = smooth
+        for n, (source, kernel, cut) in enumerate([(0, box, 0.5), (2, box, 0.5), (3, box, 0.5), (6, box, 0.5),
+                                                   (0, point - box, 0), (3, point - box, 0), (4, point - box, 0), (1, point - box, 0)]):
+            k2.weight[8 + n, source], k2.bias[8 + n] = kernel, -cut
+        for n in range(16):
+            k3.weight[n, n] = smooth if n < 8 else point
+        return self
+
+    @torch.no_grad()
+    def folded(self):
+        plain = Cnn()
+        plain.dense, plain.head = copy.deepcopy(self.dense), copy.deepcopy(self.head)
+        plain.convs = copy.deepcopy(self.convs)
+        for conv, norm in zip(plain.convs[self.STEM:], self.norms):
+            g = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            conv.weight.mul_(g[:, None, None, None, None])
+            conv.bias.copy_((conv.bias - norm.running_mean) * g + norm.bias)
+        return plain.eval()
 
 
 def count(module):

@@ -46,6 +46,15 @@ class Networks(unittest.TestCase):
         self.assertEqual(nets.count(cnn), nets.CNN_PARAMETERS)
         self.assertEqual(nets.count(nets.Cnn(240)), 1_084_555)
 
+    def test_folded_cnn_is_the_trained_one(self):
+        net = nets.NormedCnn().start(1).start_stem()
+        x = torch.randn(2, 1, 50, 128, 128, generator=torch.Generator().manual_seed(0)) * 0.05
+        with torch.no_grad():
+            net(x)  # moves the running statistics
+            net.eval()
+            np.testing.assert_allclose(net.folded()(x).numpy(), net(x).numpy(), atol=1e-3)
+        self.assertEqual(nets.count(net.folded()), nets.CNN_PARAMETERS)
+
     def test_onnx_is_the_network(self):
         net = nets.BcduNet().start(1).eval()
         x = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(2))
