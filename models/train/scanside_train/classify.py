@@ -1,0 +1,243 @@
+"""Trains the 3D CNN on difference cubes: the stem is a fixed bank of filters, so its output is
+computed once per cube and the crown trains on it in a tenth of the time. Then fixes what the card says about its answers:
+temperature, thresholds, and the distance to the training features."""
+
+import copy
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage, optimize
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from . import cohort, cubes, nets
+
+# A step's batch, worked on in parts, one thread each.
+BATCH, PARTS = 12, 2
+# Augmented copies of each training cube whose stem output is kept.
+COPIES = 4
+# Softened targets keep the logits small where simulation and life differ.
+SMOOTHING = 0.05
+
+
+class Set:
+    """Cubes of one split in memory as float16."""
+
+    def __init__(self, work, split):
+        self.rows = [c for c in cubes.read_table(work) if c.split == split]
+        self.x = [np.load(Path(work) / "cubes" / f"{c.name}.npy") for c in self.rows]
+        self.y = np.array([cohort.LABELS.index(c.label) for c in self.rows])
+        # Within a class a real source weighs as much as the phantoms, as far as it has cubes.
+        self.by_class = []
+        for k in range(3):
+            index = np.flatnonzero(self.y == k)
+            self.by_class.append(index)
+
+    def __len__(self):
+        return len(self.rows)
+
+
+def augment(rng, cube):
+    """Position, scale, left and right, gain, offset, noise of a cube."""
+    x = torch.from_numpy(cube.astype(np.float32))[None, None]
+    zoom, aspect, flip = rng.uniform(0.85, 1.2), rng.uniform(0.93, 1.07), rng.choice([-1.0, 1.0])
+    theta = torch.zeros(3, 4)
+    theta[0, 0], theta[1, 1], theta[2, 2] = flip * zoom * aspect, zoom / aspect, rng.uniform(0.85, 1.15)
+    theta[:, 3] = torch.tensor([rng.uniform(-0.12, 0.12), rng.uniform(-0.12, 0.12), rng.uniform(-0.12, 0.12)])
+    grid = F.affine_grid(theta[None], x.shape, align_corners=False)
+    x = F.grid_sample(x, grid, align_corners=False)[0, 0].numpy()
+    x = x * np.float32(rng.uniform(0.7, 1.3))
+    if rng.random() < 0.5:
+        x = x + np.float32(rng.uniform(0, 0.015)) * rng.standard_normal(x.shape, np.float32)
+    if rng.random() < 0.3:
+        x = ndimage.gaussian_filter(x, (0, rng.uniform(0, 0.7), rng.uniform(0, 0.7)))
+    if rng.random() < 0.3:
+        x = x + np.float32(rng.normal(0, 0.005))
+    return x
+
+
+def stems(work, net, data, copies, threads=2):
+    """Stem outputs of every cube: [cube][copy] as float16; copy 0 is the cube as it is."""
+    def one(k):
+        torch.set_num_threads(1)
+        out = []
+        for copy_ in range(copies):
+            x = data.x[k].astype(np.float32)
+            if copy_:
+                x = augment(np.random.default_rng([k, copy_, 21]), x)
+            x = torch.from_numpy(x)[None, None].to(memory_format=torch.channels_last_3d)
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                out.append(net.stem(x)[0].float().numpy().astype(np.float16))
+        return out
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(tqdm(pool.map(one, range(len(data))), total=len(data), desc="stems"))
+
+
+def shake(rng, x):
+    """Augmentation of a stem output (c, z, y, x): left and right, a cell of shift, gain, grain."""
+    x = x.astype(np.float32)
+    if rng.random() < 0.5:
+        x = x[..., ::-1]
+    x = np.roll(x, rng.integers(-1, 2, 3), (1, 2, 3))
+    x = x * np.float32(rng.uniform(0.75, 1.3)) * (1 + np.float32(0.15) * rng.standard_normal(x.shape, np.float32))
+    return np.ascontiguousarray(x)
+
+
+def draw(data, kept, seed, step, part):
+    rng = np.random.default_rng([seed, step, part])
+    xs, ys = [], []
+    for n in range(BATCH // PARTS):
+        k = n % 3  # classes take turns
+        cube = kept[rng.choice(data.by_class[k])]
+        xs.append(shake(rng, cube[rng.integers(len(cube))]))
+        ys.append(k)
+    return torch.from_numpy(np.stack(xs)), torch.tensor(ys)
+
+
+def backward(net, data, kept, seed, step, part, dev):
+    torch.set_num_threads(1)
+    x, y = draw(data, kept, seed, step, part)
+    net.drop.rng = np.random.default_rng([seed, step, part, 5])
+    with torch.autocast(dev.type, torch.bfloat16):
+        logits = net.head(net.drop(net.crown(x.to(dev, memory_format=torch.channels_last_3d))))
+    loss = F.cross_entropy(logits.float(), y.to(dev), label_smoothing=SMOOTHING)
+    net.zero_grad(set_to_none=True)
+    (loss / PARTS).backward()
+    return float(loss.detach()), float((logits.argmax(1).cpu() == y).float().mean())
+
+
+@torch.no_grad()
+def predict(net, data, threads=2):
+    """Logits and features of every cube, in fp32."""
+    net.eval()
+
+    def one(x):
+        torch.set_num_threads(1)
+        t = torch.from_numpy(x.astype(np.float32))[None, None].to(next(net.parameters()).device)
+        with torch.no_grad():
+            f = net.features(t)
+            return net.head(f)[0].cpu().numpy(), f[0].cpu().numpy()
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(one, data.x))
+    return np.array([a for a, _ in found]).reshape(-1, 3), np.array([b for _, b in found]).reshape(-1, 32)
+
+
+@torch.no_grad()
+def judge(net, kept):
+    """Logits of kept stem outputs."""
+    return np.stack([net.head(net.crown(torch.from_numpy(k[0].astype(np.float32))[None]))[0].numpy() for k in kept])
+
+
+def nll(logits, y, temperature=1.0):
+    z = logits / temperature
+    z = z - z.max(1, keepdims=True)
+    return float(-(z[np.arange(len(y)), y] - np.log(np.exp(z).sum(1))).mean())
+
+
+def train(work, steps, seed=2, rate=5e-4, minutes=None, log=print, name="cnn"):
+    """Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
+    path = Path(work) / f"{name}.pt"
+    dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = nets.NormedCnn().start(seed)
+    net.start_stem()
+    net = net.to(dev, memory_format=torch.channels_last_3d)
+    learned = [p for n, p in net.named_parameters() if not (n.startswith("convs.") and int(n.split(".")[1]) < net.STEM)]
+    adam = torch.optim.AdamW(learned, rate, weight_decay=1e-3)
+    state = {"step": 0, "losses": [], "seconds": 0.0, "best": None}
+    best = None
+    if path.exists():
+        saved = torch.load(path, weights_only=False)
+        net.load_state_dict(saved["net"]), adam.load_state_dict(saved["adam"])
+        state, best = saved["state"], saved["best"]
+    data, val = Set(work, "train"), Set(work, "val")
+    log(f"cubes: {len(data)} train, {len(val)} val")
+    kept, kept_val = stems(work, net, data, COPIES), stems(work, net, val, 1)
+    twins = [net] + [copy.deepcopy(net) for _ in range(PARTS - 1)]
+    for twin in twins:
+        twin.train()
+    pool, window = ThreadPoolExecutor(PARTS), []
+    begun, bar = time.time() - state["seconds"], tqdm(total=steps, initial=state["step"], desc="cnn")
+    while state["step"] < steps:
+        step, done = state["step"], state["step"] / steps
+        if minutes:
+            done = max(done, state["seconds"] / (60 * minutes))
+        if done >= 1:
+            break
+        scale = min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        for group in adam.param_groups:
+            group["lr"] = rate * scale
+        for twin in twins[1:]:
+            twin.load_state_dict(net.state_dict())
+        found = list(pool.map(lambda part: backward(twins[part], data, kept, seed, step, part, dev), range(PARTS)))
+        for twin in twins[1:]:
+            for p, q in zip(net.parameters(), twin.parameters()):
+                if p.grad is not None:
+                    p.grad += q.grad
+        torch.nn.utils.clip_grad_norm_(learned, 2.0)
+        adam.step()
+        window.append(np.mean(found, 0))
+        state["step"] += 1
+        state["seconds"] = time.time() - begun
+        bar.update()
+        if state["step"] % 25 == 0 or state["step"] == steps:
+            logits = judge(net.folded(), kept_val)
+            loss, right = nll(logits, val.y), float((logits.argmax(1) == val.y).mean())
+            mean = np.mean(window, 0)
+            window = []
+            state["losses"].append([state["step"], *(round(float(v), 4) for v in (*mean, loss, right))])
+            log(f"cnn step {state['step']} loss {mean[0]:.3f} right {mean[1]:.3f} | val {loss:.3f} right {right:.3f} {state['seconds']:.0f} s")
+            if best is None or loss < state["best"]:
+                state["best"], best = loss, net.folded().state_dict()
+            torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path)
+    if best is None:
+        best = net.folded().state_dict()
+    torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path)
+    return state
+
+
+def temperature(logits, y):
+    found = optimize.minimize_scalar(lambda t: nll(logits, y, math.exp(t)), bounds=(-1.5, 2.5), method="bounded")
+    return float(math.exp(found.x))
+
+
+def softmax(logits, t=1.0):
+    z = logits / t
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def thresholds(p, y, precision=0.9):
+    """Per class the lowest threshold from 0.5 up at which nine of ten such calls on validation are right."""
+    out = []
+    for k in range(3):
+        value = 0.8
+        for t in np.arange(0.5, 0.81, 0.05):
+            called = p[:, k] >= t
+            if called.any() and (y[called] == k).mean() >= precision:
+                value = float(t)
+                break
+        out.append(round(value, 2))
+    return out
+
+
+def distance_model(features, y, shrink=0.1):
+    """Class means and the inverse of the pooled covariance, shrunk to its diagonal and floored."""
+    means = np.stack([features[y == k].mean(0) for k in range(3)])
+    rest = features - means[y]
+    cov = rest.T @ rest / max(1, len(rest) - 3)
+    diagonal = np.diag(cov)
+    floor = max(1e-6, 0.05 * float(diagonal.mean()))  # a feature that never moves must not decide
+    cov = (1 - shrink) * cov + shrink * np.diag(diagonal) + floor * np.eye(len(cov))
+    return means.astype(np.float32), np.linalg.inv(cov).astype(np.float32)
+
+
+def distances(features, means, inverse):
+    """Distance to the nearest class mean."""
+    d = features[:, None, :] - means[None]
+    return np.sqrt(np.einsum("nki,ij,nkj->nk", d, inverse, d).min(1))
