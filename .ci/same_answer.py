@@ -2,9 +2,11 @@
 
     same_answer.py HERE THERE      with HERE.json, HERE.npy, THERE.json, THERE.npy
 
-The words have to be equal. The int8 network is integer arithmetic and has to give the same
-numbers; where a rounding tie in front of it falls the other way (another libm), a voxel may step
-by one. What comes after it is float and may differ in its last digits.
+The words have to be equal. Every int8 layer of BCDU-Net gives the same integers on both. Between
+them stand float layers whose kernels differ in the last digit (tract's tanh by 2e-7, measured), and
+once in a hundred thousand values that turns a rounding tie: one step of 255 in front of the next
+int8 layer. Measured on one slice with random weights: 1 of 131,072 values at the first such place,
+a difference of at most 0.0018 at the output.
 """
 
 import array
@@ -19,8 +21,11 @@ SAME = ("state", "reason", "decision", "study_uid", "series_uid", "slices", "mod
 PROBABILITY = 0.005
 PERCENT = 0.2
 
-# One voxel in a thousand may have met a tie.
-SHARE_THAT_DIFFERS = 1e-3
+# Half a step of 255: what a turned tie leaves behind at the output, and a wrong layer exceeds.
+STEP = 0.5 / 255
+# One voxel in a thousand may stand nearer to a tie that turned, and none far away.
+SHARE_OVER_STEP = 1e-3
+FARTHEST = 0.02
 
 
 def npy(path):
@@ -66,11 +71,11 @@ def main():
     if shape != other or len(a) != len(b) or not a:
         wrong.append(f"the differences have the shapes {shape} and {other}")
     else:
-        steps = [abs(x - y) for x, y in zip(a, b) if x != y]
-        share = len(steps) / len(a)
-        print(f"  difference {shape}: {len(steps)} of {len(a)} voxels differ, most {max(steps, default=0):.6f}")
-        if share > SHARE_THAT_DIFFERS:
-            wrong.append(f"{share:.2%} of the voxels differ: the int8 numbers are not the same")
+        steps = [abs(x - y) for x, y in zip(a, b)]
+        far = sum(step > STEP for step in steps)
+        print(f"  difference {shape}: {far} of {len(a)} voxels over half a step, most {max(steps):.6f}")
+        if far > SHARE_OVER_STEP * len(a) or not max(steps) <= FARTHEST:
+            wrong.append(f"{far / len(a):.2%} of the voxels differ: the int8 numbers are not the same")
 
     if wrong:
         sys.exit("not the same answer:\n  " + "\n  ".join(wrong))
