@@ -9,13 +9,16 @@
 mod bone;
 mod chest;
 mod dice;
+mod disease;
 mod field;
 mod lesion;
+mod organs;
 pub mod perlin;
 mod render;
 mod scan;
 mod series;
 mod space;
+mod territory;
 mod tree;
 
 pub use scan::{Acquisition, Truth};

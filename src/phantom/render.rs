@@ -2,9 +2,9 @@
 
 use super::bone::Bones;
 use super::chest::Body;
-use super::dice::Noise;
+use super::dice::{Dice, Noise};
 use super::field::{
-    ABOVE, CHANNELS, FLUID, Field, HEART, HULL, LIVER, LUNG, MUSCLE, SKIN, SPLEEN, STEP, STOMACH,
+    ABOVE, CHANNELS, Field, HEART, HULL, LIVER, LUNG, MUSCLE, PLEURA, SKIN, SPLEEN, STEP, STOMACH,
 };
 use super::lesion::Lesions;
 use super::space::{Tube, V3, length, lerp, step, sub};
@@ -16,22 +16,29 @@ pub struct Pose {
     pub cos: f32,
     pub sin: f32,
     pub shift: [f32; 2],
+    /// Bend of the long axis: swing to the side in mm, wave number per mm, phase.
+    pub bend: [f32; 3],
 }
 
 impl Pose {
+    fn swing(self, z: f32) -> f32 {
+        self.bend[0] * (self.bend[1] * z + self.bend[2]).sin()
+    }
+
     pub fn to_patient(self, p: V3) -> V3 {
         let (x, y) = (p[0] - self.shift[0], p[1] - self.shift[1]);
         [
-            x * self.cos + y * self.sin,
+            x * self.cos + y * self.sin - self.swing(p[2]),
             y * self.cos - x * self.sin,
             p[2],
         ]
     }
 
     pub fn to_scanner(self, p: V3) -> V3 {
+        let x = p[0] + self.swing(p[2]);
         [
-            p[0] * self.cos - p[1] * self.sin + self.shift[0],
-            p[0] * self.sin + p[1] * self.cos + self.shift[1],
+            x * self.cos - p[1] * self.sin + self.shift[0],
+            x * self.sin + p[1] * self.cos + self.shift[1],
             p[2],
         ]
     }
@@ -83,6 +90,9 @@ pub struct Scene {
     pub pose: Pose,
     pub table_y: f32,
     pub table: u64,
+    /// How loose the clothes lie; 0 for none.
+    cloth: f32,
+    leads: Vec<Tube>,
     vessels: Vec<Tube>,
     oesophagus: Vec<Tube>,
     long: Vec<Tube>,
@@ -115,6 +125,14 @@ impl Scene {
             ..*t
         };
         let wall = lerp(1.0, 1.6, body.age);
+        let mut d = Dice::new(table, "clothes");
+        let cloth = if d.chance(0.5) {
+            d.range(0.1, 0.7)
+        } else {
+            0.0
+        };
+        let leads = leads(&body, &field, &mut d).iter().map(turn).collect();
+
         Self {
             vessels: body.vessels.iter().map(turn).collect(),
             oesophagus: body.oesophagus.iter().map(turn).collect(),
@@ -132,6 +150,8 @@ impl Scene {
                 .map(|b| (turn(&b.lumen), b.wall, b.ends))
                 .collect(),
             buds: lesions.buds.iter().map(turn).collect(),
+            cloth,
+            leads,
             body,
             field,
             bones,
@@ -162,7 +182,7 @@ impl Scene {
                 let c = iy * nx + ix;
                 let (a, b) = (&coarse[c], &coarse[c + 1]);
                 let skin = a[SKIN];
-                if skin < -7.0 {
+                if skin < -18.0 {
                     out[k] = AIR;
                     continue;
                 }
@@ -198,8 +218,9 @@ impl Scene {
         let body = &self.body;
         let inside = cover(s[SKIN]);
         if inside <= 0.0 {
-            return AIR;
+            return self.cloth(p, s[SKIN], blur);
         }
+
         let streak = self.noise.at(p[0] * 0.11, p[1] * 0.11, p[2] * 0.05);
         let mut hu = FAT + 8.0 * streak;
         if p[1] < -0.3 * body.half_depth && s[MUSCLE] < -2.0 {
@@ -232,10 +253,14 @@ impl Scene {
                 cover(s[HEART]) * step(-8.0, -2.0, s[ABOVE]),
             );
             if body.blood_hu > 100.0 {
-                let pool = step(7.0, 11.0, s[HEART]) * step(-8.0, -2.0, s[ABOVE]);
+                let pool = step(-1.5, 1.5, body.chambers(p, s[HEART])) * step(-8.0, -2.0, s[ABOVE]);
                 inner = lerp(inner, body.blood_hu, pool);
             }
-            inner = lerp(inner, 9.0 + 4.0 * streak, cover(s[FLUID]));
+            if self.field.wet {
+                // Fluid is what is inside the pleura and not lung.
+                let deep = s[PLEURA].min(s[PLEURA] - s[LUNG] - 0.5);
+                inner = lerp(inner, 9.0 + 4.0 * streak, cover(deep));
+            }
             hu = lerp(hu, inner, cover(s[HULL] + 1.2));
         }
         let grain = 0.6 * streak + 0.4 * self.noise.at(p[0] * 0.4, p[1] * 0.4, p[2] * 0.4);
@@ -248,7 +273,18 @@ impl Scene {
         lerp(AIR, hu, inside)
     }
 
+    /// Folds of a gown or a blanket in front of the body.
+    fn cloth(&self, p: V3, skin: f32, blur: f32) -> f32 {
+        if self.cloth <= 0.0 || p[1] > 20.0 {
+            return AIR;
+        }
+        let fold = self.noise.at(p[0] * 0.018, p[1] * 0.03, p[2] * 0.012);
+        let off = skin + 3.0 + 10.0 * self.cloth * (1.0 + fold);
+        lerp(AIR, -720.0, (1.0 - off.abs() / blur).clamp(0.0, 1.0))
+    }
+
     /// Below the diaphragm.
+
     fn belly(&self, p: V3, s: &[f32; CHANNELS], blur: f32, fat: f32) -> f32 {
         let cover = |d: f32| (d / blur + 0.5).clamp(0.0, 1.0);
         let n = self.noise.at(p[0] * 0.06, p[1] * 0.06, p[2] * 0.06);
@@ -297,6 +333,11 @@ impl Scene {
             each(t, 0.0, z, r, blur, |k, a, d| {
                 let air = self.body.oesophagus_air && d > 4.0;
                 out[k] = lerp(out[k], if air { -600.0 } else { 34.0 }, a);
+            });
+        }
+        for t in &self.leads {
+            each(t, 0.0, z, r, blur, |k, a, _| {
+                out[k] = lerp(out[k], 1800.0, a)
             });
         }
         for t in &self.long {
@@ -409,8 +450,10 @@ impl Scene {
         let n = &self.noise;
         let slow = n.at(p[0] * 0.02, p[1] * 0.02, p[2] * 0.02);
         let fine = n.at(p[0] * 0.27, p[1] * 0.27, p[2] * 0.27);
+        let grain = n.at(p[0] * 0.55 + 3.0, p[1] * 0.55, p[2] * 0.55);
         let back = p[1] / b.half_depth;
-        let mut hu = b.lung_hu + 0.5 * b.lung_gradient * back + 10.0 * slow + 16.0 * fine;
+        let mut hu =
+            b.lung_hu + 0.5 * b.lung_gradient * back + 10.0 * slow + 15.0 * fine + 17.0 * grain;
         if l.mosaic > 0.0 {
             let m = n.at(p[0] * 0.045, p[1] * 0.045, p[2] * 0.045);
             hu += 70.0 * l.mosaic * step(-0.1, 0.15, m);
@@ -437,7 +480,7 @@ impl Scene {
                 0.1,
                 n.at(p[0] * 0.03, p[1] * 0.03 + 4.0, p[2] * 0.03),
             );
-            hu += 210.0 * whole * step(1.1, 0.2, near);
+            hu += 170.0 * whole * step(1.0, 0.2, near);
         }
         hu.clamp(-990.0, 0.0)
     }
@@ -461,17 +504,16 @@ impl Scene {
             });
         }
         let least = 0.35 * blur;
-        for (t, wall, ends) in &self.bronchi {
-            let plugged = *ends < self.lesions.plugged;
-            if t.ra < least && t.rb < least {
-                continue;
-            }
+        let wide = |t: &Tube| t.ra.max(t.rb) > least;
+        for (t, wall, _) in self.bronchi.iter().filter(|b| wide(&b.0)) {
             each(t, *wall, z, r, blur, |k, a, _| {
-                if lung[k] > -6.0 && out[k] < 20.0 {
-                    out[k] = lerp(out[k], 20.0, a * (1.4 * wall / blur).min(1.0));
+                if lung[k] > -6.0 && out[k] < 0.0 {
+                    out[k] = lerp(out[k], 0.0, a * (wall / blur).min(1.0));
                 }
             });
-            if !plugged {
+        }
+        for (t, _, ends) in self.bronchi.iter().filter(|b| wide(&b.0)) {
+            if *ends >= self.lesions.plugged {
                 each(t, 0.0, z, r, blur, |k, a, _| {
                     if lung[k] > -6.0 {
                         out[k] = lerp(out[k], -985.0, a);
@@ -523,6 +565,40 @@ impl Scene {
             }
         }
     }
+}
+
+/// Electrodes on the skin and their wires, on one patient in five.
+fn leads(body: &Body, field: &Field, d: &mut Dice) -> Vec<Tube> {
+    let mut out = Vec::new();
+    if !d.chance(0.2) {
+        return out;
+    }
+    for _ in 0..d.count(2, 5) {
+        let (x, z) = (d.range(-90.0, 90.0), d.range(0.2, 0.95) * body.height);
+        let mut y = -body.half_depth - 110.0;
+        while y < 0.0 && field.at([x, y, z], SKIN) < -2.5 {
+            y += 1.0;
+        }
+        let spot = [x, y, z];
+        let end = [
+            x + d.range(-20.0, 20.0),
+            y - d.range(4.0, 14.0),
+            z - d.range(20.0, 70.0),
+        ];
+        out.push(Tube {
+            a: spot,
+            b: spot,
+            ra: 3.5,
+            rb: 3.5,
+        });
+        out.push(Tube {
+            a: spot,
+            b: end,
+            ra: 0.8,
+            rb: 0.8,
+        });
+    }
+    out
 }
 
 /// Calls `paint(pixel, cover, distance)` for the pixels that `t`, widened by `wall`, touches.

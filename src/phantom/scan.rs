@@ -4,8 +4,8 @@
 //! many threads there are.
 
 use super::dice::{Dice, Noise, scramble};
+use super::disease::{effusion, lesions};
 use super::field::Field;
-use super::lesion::{Lesions, effusion};
 use super::render::{Pose, Raster, Scene};
 use super::space::{lerp, step};
 use super::tree::Trees;
@@ -110,6 +110,7 @@ impl Scan {
             cos: angle.cos(),
             sin: angle.sin(),
             shift: [d.range(-6.0, 6.0), 0.0],
+            bend: [d.normal(0.0, 3.5), d.range(0.012, 0.028), d.range(0.0, 6.3)],
         };
         let corner = [middle_x, middle_y]
             .map(|m| ((m - pixel * (matrix as f64 - 1.0) / 2.0) * 1e4).round() / 1e4);
@@ -144,7 +145,7 @@ impl Scan {
             Kernel::Lung => soft * d.range(2.2, 3.4),
         };
         let noise = noise.clamp(4.0, 110.0);
-        let lesions = Lesions::new(recipe.class, seed, &body, &trees);
+        let lesions = lesions(recipe.class, seed, &body, &trees);
         let warp = Noise::new(seed, "tissue");
         let involved = lesions.involved(&body, &trees, &warp);
         let acquisition = Acquisition {
