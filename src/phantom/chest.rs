@@ -99,10 +99,10 @@ impl Body {
             d.range(0.0, 0.3)
         };
         let height =
-            (stature * lerp(192.0, 132.0, expiration) * d.range(0.9, 1.1)) - 16.0 * obesity;
-        let half_width = stature * d.normal(124.0, 5.0);
+            (stature * lerp(202.0, 138.0, expiration) * d.range(0.9, 1.1)) - 16.0 * obesity;
+        let half_width = stature * d.normal(128.0, 7.0);
         let half_depth =
-            stature * d.normal(83.0, 5.0) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
+            stature * d.normal(87.0, 6.5) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
         let fat = lerp(3.5, 40.0, obesity) * if female { 1.1 } else { 0.9 };
         let muscle = d.range(0.75, 1.25) * if female { 0.88 } else { 1.08 };
         let arms = if d.chance(0.84) { Arms::Up } else { Arms::Down };
@@ -224,7 +224,9 @@ impl Body {
     }
 
     /// All surfaces at a point of the patient.
-    pub fn surfaces(&self, p: V3) -> Surfaces {
+    ///
+    /// `tubes` are those of [`Body::tubes_near`] for the height of `p`.
+    pub fn surfaces(&self, p: V3, tubes: &[Tube]) -> Surfaces {
         let s = self.stature;
         let w = 3.0 * self.wobble.at(p[0] * 0.025, p[1] * 0.025, p[2] * 0.02)
             + 1.2 * self.wobble.at(p[0] * 0.06 + 3.0, p[1] * 0.06, p[2] * 0.06);
@@ -238,7 +240,11 @@ impl Body {
             hull,
             above,
             heart,
-            middle: self.middle(p, heart) + w,
+            middle: if p[0].abs() > 0.8 * self.half_width {
+                -20.0
+            } else {
+                self.middle(p, heart, tubes) + w
+            },
             liver: self.liver(p) + w,
             spleen: ellipsoid(
                 sub(

@@ -160,9 +160,9 @@ fn life(all: &mut Lesions, seed: u64, body: &Body, trees: &Trees) {
 fn covid(all: &mut Lesions, seed: u64, body: &Body, trees: &Trees) {
     let mut d = Dice::new(seed, "covid19");
     // From a few foci to most of the lung; most patients are in between.
-    let grave = d.unit().powf(1.2);
+    let grave = d.unit();
     let stage = (d.unit() * 0.7 + 0.3 * grave).clamp(0.0, 1.0);
-    let count = 3 + (grave * d.range(10.0, 30.0)) as usize;
+    let count = 4 + (grave * d.range(10.0, 34.0)) as usize;
     let one_sided = grave < 0.15 && d.chance(0.35);
     let only = d.count(0, 1);
     let deep = lerp(14.0, 60.0, grave);
@@ -177,7 +177,7 @@ fn covid(all: &mut Lesions, seed: u64, body: &Body, trees: &Trees) {
             let back = 0.15 + 1.3 * t.back * t.back;
             if here { rim * low * back } else { 0.0 }
         });
-        let size = d.range(9.0, 22.0) * lerp(0.8, 1.9, grave * d.unit());
+        let size = d.range(10.0, 24.0) * lerp(0.85, 2.5, grave * d.unit());
         let half = [
             size * d.range(0.75, 1.3),
             size * d.range(0.75, 1.3),
@@ -276,9 +276,9 @@ fn cap(all: &mut Lesions, seed: u64, trees: &Trees) {
     } else {
         bronchial(all, &mut d, trees, lobe);
     }
-    if d.chance(0.32) {
+    if d.chance(0.4) {
         // A second lobe, now and then on the other side.
-        let second = if d.chance(0.6) {
+        let second = if d.chance(0.5) {
             lobes[d.count(0, lobes.len() - 1)].0
         } else {
             d.count(0, 4)

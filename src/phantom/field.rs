@@ -5,11 +5,11 @@
 //! surface that lies oblique to the slice looks too thick in it.
 
 use super::chest::Body;
-use super::space::V3;
+use super::space::{Tube, V3};
 use rayon::prelude::*;
 
 /// Grid step in mm: small against the curvature of every surface in [`super::chest`].
-pub const STEP: f32 = 4.0;
+pub const STEP: f32 = 5.0;
 
 /// The distances that are kept, by channel.
 pub const SKIN: usize = 0;
@@ -49,13 +49,14 @@ impl Field {
         let plane = n[1] * n[2];
         let mut data = vec![[0.0; CHANNELS]; n[0] * plane];
         data.par_chunks_mut(plane).enumerate().for_each(|(k, out)| {
+            let tubes = body.tubes_near(low[2] + k as f32 * STEP);
             for (i, v) in out.iter_mut().enumerate() {
                 let p = [
                     low[0] + (i % n[2]) as f32 * STEP,
                     low[1] + (i / n[2]) as f32 * STEP,
                     low[2] + k as f32 * STEP,
                 ];
-                *v = sample(body, effusion, p);
+                *v = sample(body, effusion, &tubes, p);
             }
         });
         let mut field = Self {
@@ -134,8 +135,8 @@ impl Field {
     }
 }
 
-fn sample(body: &Body, effusion: Effusion, p: V3) -> [f32; CHANNELS] {
-    let s = body.surfaces(p);
+fn sample(body: &Body, effusion: Effusion, tubes: &[Tube], p: V3) -> [f32; CHANNELS] {
+    let s = body.surfaces(p, tubes);
     // Free fluid gathers at the back and the base of a patient who lies on the table.
     let depth = effusion.0[body.side(p)];
     let thick = if depth > 0.0 {

@@ -5,7 +5,7 @@
 
 use super::chest::Body;
 use super::dice::Dice;
-use super::space::{V3, curve, ellipse, ellipsoid, join, lerp, step, sub};
+use super::space::{Tube, V3, curve, ellipse, ellipsoid, join, lerp, step, sub};
 
 /// Shape and place of the heart.
 #[derive(Clone, Copy, Debug, Default)]
@@ -246,8 +246,20 @@ impl Body {
         (heart - wall).min(septum)
     }
 
+    /// Vessels, airways and gullet that can matter at height `z`.
+    pub fn tubes_near(&self, z: f32) -> Vec<Tube> {
+        let all = self.vessels.iter().chain(&self.airways);
+        all.chain(&self.oesophagus)
+            .filter(|t| {
+                let reach = t.ra.max(t.rb) + 12.0;
+                z > t.a[2].min(t.b[2]) - reach && z < t.a[2].max(t.b[2]) + reach
+            })
+            .copied()
+            .collect()
+    }
+
     /// The space between the lungs.
-    pub(super) fn middle(&self, p: V3, heart: f32) -> f32 {
+    pub(super) fn middle(&self, p: V3, heart: f32, tubes: &[Tube]) -> f32 {
         let s = self.stature;
         let [x, y, z] = p;
         let c = self.carina;
@@ -261,8 +273,8 @@ impl Body {
         let joint = ellipse(
             x.abs() - 22.0 * s,
             y - spine_y - 28.0 * s,
-            12.0 * s,
-            9.0 * s,
+            10.5 * s,
+            8.5 * s,
         );
         let mut m = join(join(slab, spine, 7.0), joint, 8.0);
         m = join(m, heart + self.heart.fat, 10.0);
@@ -277,16 +289,7 @@ impl Body {
             [30.0, 16.0, 20.0],
         );
         m = join(m, pad, 10.0);
-        for t in self
-            .vessels
-            .iter()
-            .chain(&self.airways)
-            .chain(&self.oesophagus)
-        {
-            let reach = t.ra.max(t.rb) + 20.0;
-            if z < t.a[2].min(t.b[2]) - reach || z > t.a[2].max(t.b[2]) + reach {
-                continue;
-            }
+        for t in tubes {
             m = join(m, t.inside(p) + 3.0, 8.0);
         }
         m

@@ -116,13 +116,13 @@ impl Scan {
             .map(|m| ((m - pixel * (matrix as f64 - 1.0) / 2.0) * 1e4).round() / 1e4);
         let half = 0.5 * (fov as f32) * 1.06 + 12.0;
         let (cx, cy) = (middle_x as f32, middle_y as f32);
-        let low = [cx - half, cy - half, -170.0];
-        let high = [cx + half, cy + half, body.height + 75.0];
+        let low = [cx - half, cy - half, -165.0];
+        let high = [cx + half, cy + half, body.height + 60.0];
         let field = Field::new(&body, effusion(recipe.class, seed), low, high);
         let trees = Trees::new(&body, &field, seed);
         // Coverage: from above the lungs to below the recess.
         let top = f64::from(body.height + d.range(8.0, 38.0));
-        let base = f64::from(trees.base.max(-150.0) - d.range(8.0, 34.0)).round();
+        let base = f64::from(trees.base.max(-130.0) - d.range(8.0, 34.0)).round();
         let mut positions: Vec<f64> = Vec::new();
         let offset = f64::from(d.range(-300.0, 60.0)).round();
         let count = ((top - base) / spacing).ceil().max(1.0) as usize;
@@ -138,7 +138,7 @@ impl Scan {
         let kvp = d.pick(&[100, 120, 120, 120, 140]);
         let dose = d.range(0.35, 1.6) * recipe.dose.unwrap_or(1.0);
         let mas = f64::from((dose * 90.0 * body.stature).round());
-        let soft = 15.0 / dose.sqrt() / (thickness as f32).sqrt().clamp(0.75, 2.4)
+        let soft = 18.0 / dose.sqrt() / (thickness as f32).sqrt().clamp(0.75, 2.4)
             * lerp(0.8, 1.5, (body.fat / 40.0).min(1.0));
         let noise = match kernel {
             Kernel::Soft => soft,
