@@ -328,11 +328,11 @@ impl Body {
         let torso = ellipse(
             x,
             y - 6.0,
-            self.half_width + 22.0 + fat,
-            depth + 22.0 + fat * if back { 0.8 } else { 0.9 },
+            self.half_width + 14.0 + fat,
+            depth + 15.0 + fat * if back { 0.8 } else { 0.9 },
         )
         .min((h - 25.0 - z) * 0.7);
-        skin = join(skin, torso, 30.0);
+        skin = join(skin, torso, 18.0);
         let [bx, by, bz] = self.breast;
         if by > 9.0 {
             let mound = ellipsoid(

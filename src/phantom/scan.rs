@@ -96,10 +96,10 @@ impl Scan {
         let spacing = recipe.spacing_mm.unwrap_or(drawn).clamp(0.3, 20.0);
         let matrix = recipe.matrix.clamp(32, 1024);
         let wide = 2.0 * (body.half_width + 30.0 + body.fat);
-        let tight = 2.0 * (body.half_width + 20.0);
+        let tight = 2.0 * (body.half_width + 16.0);
         let fov = f64::from(
-            lerp(tight, wide, d.range(0.25, 1.1))
-                .clamp(290.0, 460.0)
+            lerp(tight, wide, d.range(0.1, 1.25))
+                .clamp(280.0, 480.0)
                 .round(),
         );
         let pixel = (fov / matrix as f64 * 1e9).round() / 1e9;
