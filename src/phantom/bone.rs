@@ -61,20 +61,25 @@ impl Bones {
             end: if i < 10 { 1.0 } else { bone[i] },
             rise: rise[i] * s,
         });
-        let front = -0.80 * body.half_depth + 18.0;
+
         let top = body.height;
         let mut long = Vec::new();
         for side in [-1.0, 1.0] {
             let lift = if body.arms == Arms::Up { 22.0 } else { 4.0 };
+            // It lies just under the muscles of the front.
+            let under = |x: f32, z: f32, r: f32| {
+                let mut y = -body.half_depth - 40.0;
+                while y < 30.0 && body.surfaces([side * x, y, z], &[]).muscle < r + 4.0 {
+                    y += 2.0;
+                }
+                ([side * x, y, z], r)
+            };
             long.extend(curve(
                 &[
-                    ([side * 20.0 * s, front - 8.0, top - 22.0], 8.5),
-                    ([side * 62.0 * s, front - 10.0, top - 8.0], 6.0),
-                    (
-                        [side * 105.0 * s, front + 24.0, top + 6.0 + 0.4 * lift],
-                        5.5,
-                    ),
-                    ([side * 140.0 * s, 10.0, top + 8.0 + lift], 6.5),
+                    under(22.0 * s, top - 20.0, 8.5),
+                    under(62.0 * s, top - 8.0, 6.0),
+                    under(105.0 * s, top + 6.0 + 0.4 * lift, 5.5),
+                    under(140.0 * s, top + 8.0 + lift, 6.5),
                 ],
                 5,
             ));

@@ -173,7 +173,7 @@ fn covid(all: &mut Lesions, seed: u64, body: &Body, trees: &Trees) {
         let t = choose(&mut d, &trees.tips, |t| {
             let here = usize::from(t.lobe > 2) == side;
             let rim = if diffuse { 0.6 } else { (-t.depth / 9.0).exp() };
-            let low = 0.25 + 1.1 * (1.0 - t.up);
+            let low = 0.14 + 1.3 * (1.0 - t.up).powf(1.3);
             let back = 0.15 + 1.3 * t.back * t.back;
             if here { rim * low * back } else { 0.0 }
         });

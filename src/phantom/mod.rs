@@ -184,3 +184,6 @@ pub fn generate(recipe: &Recipe) -> Phantom {
         person,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,7 +268,7 @@ impl Scene {
             hu = lerp(hu, bone, a * step(1.0, 3.0, s[SKIN]));
         }
         if let Some((a, bone)) = self.bones.spine(body, p, blur, grain) {
-            hu = lerp(hu, bone, a);
+            hu = lerp(hu, bone, a * step(2.0, 5.0, s[SKIN]));
         }
         lerp(AIR, hu, inside)
     }

@@ -35,6 +35,8 @@ pub struct Acquisition {
     /// Noise (deviation in HU) in the middle of the chest.
     pub noise: f32,
     pub contrast: bool,
+    /// How far the patient breathed or the heart moved during a slice, in mm.
+    pub motion: f32,
 }
 
 /// What was put into the lungs, for those who train and test.
@@ -83,17 +85,16 @@ impl Scan {
         let usual: [f64; 14] = [
             0.6, 1.0, 1.0, 1.25, 1.5, 1.5, 2.0, 2.0, 2.0, 2.5, 3.0, 5.0, 5.0, 8.0,
         ];
-        let thickness = recipe
-            .thickness_mm
-            .unwrap_or(d.pick(&usual))
-            .clamp(0.3, 20.0);
-        let overlap = if d.chance(0.3) && thickness < 4.0 {
-            f64::from(d.range(0.6, 0.85))
+        let drawn = d.pick(&usual);
+        let thickness = positive(recipe.thickness_mm).unwrap_or(drawn);
+        let (overlaps, overlap) = (d.chance(0.3), f64::from(d.range(0.6, 0.85)));
+        let share = if overlaps && thickness < 4.0 {
+            overlap
         } else {
             1.0
         };
-        let drawn = ((thickness * overlap * 20.0).round() / 20.0).max(0.5);
-        let spacing = recipe.spacing_mm.unwrap_or(drawn).clamp(0.3, 20.0);
+        let drawn = ((thickness * share * 20.0).round() / 20.0).max(0.5);
+        let spacing = positive(recipe.spacing_mm).unwrap_or(drawn);
         let matrix = recipe.matrix.clamp(32, 1024);
         let wide = 2.0 * (body.half_width + 30.0 + body.fat);
         let tight = 2.0 * (body.half_width + 16.0);
@@ -145,6 +146,11 @@ impl Scan {
             Kernel::Lung => soft * d.range(2.2, 3.4),
         };
         let noise = noise.clamp(4.0, 110.0);
+        let motion = if d.chance(0.15) {
+            d.range(0.8, 4.0)
+        } else {
+            0.0
+        };
         let lesions = lesions(recipe.class, seed, &body, &trees);
         let warp = Noise::new(seed, "tissue");
         let involved = lesions.involved(&body, &trees, &warp);
@@ -162,6 +168,7 @@ impl Scan {
             mas,
             noise,
             contrast: body.blood_hu > 100.0,
+            motion,
         };
         let truth = Truth {
             involved: [involved[0], involved[1]],
@@ -208,11 +215,15 @@ impl Scan {
             pitch: pitch as f32,
             n: m,
         };
-        let subs = (a.thickness / SUBSLICE).ceil().max(1.0) as usize;
+        // A patient who moves is seen in two places at once, and slices do not quite follow.
+        let least = if a.motion > 0.0 { 2.0 } else { 1.0 };
+        let subs = (a.thickness / SUBSLICE).ceil().max(least) as usize;
         let mut sum = vec![0.0f32; m * m];
         let mut plane = vec![0.0f32; m * m];
         for s in 0..subs {
-            let z = a.positions[index] + a.thickness * ((s as f64 + 0.5) / subs as f64 - 0.5);
+            let within = a.thickness * ((s as f64 + 0.5) / subs as f64 - 0.5);
+            let swing = (0.9 * index as f64 + 2.1 * s as f64).sin() * f64::from(a.motion);
+            let z = a.positions[index] + within + swing;
             self.scene.plane(z as f32, &raster, &mut plane);
             for (t, v) in sum.iter_mut().zip(&plane) {
                 *t += v;
@@ -300,6 +311,11 @@ impl Scan {
         }
         out
     }
+}
+
+/// A length that a scanner could have; nothing for what is no length.
+fn positive(mm: Option<f64>) -> Option<f64> {
+    mm.filter(|v| v.is_finite()).map(|v| v.clamp(0.4, 20.0))
 }
 
 /// Gaussian blur of a square image in place; edges are repeated.
