@@ -100,9 +100,9 @@ impl Body {
         };
         let height =
             (stature * lerp(202.0, 138.0, expiration) * d.range(0.9, 1.1)) - 16.0 * obesity;
-        let half_width = stature * d.normal(128.0, 7.0);
+        let half_width = stature * d.normal(136.0, 8.0);
         let half_depth =
-            stature * d.normal(87.0, 6.5) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
+            stature * d.normal(91.0, 7.0) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
         let fat = lerp(3.5, 40.0, obesity) * if female { 1.1 } else { 0.9 };
         let muscle = d.range(0.75, 1.25) * if female { 0.88 } else { 1.08 };
         let arms = if d.chance(0.84) { Arms::Up } else { Arms::Down };
@@ -112,7 +112,7 @@ impl Body {
         } else {
             d.range(34.0, 50.0)
         };
-        let lung_hu = lerp(-872.0, -775.0, expiration) + d.normal(0.0, 12.0);
+        let lung_hu = lerp(-897.0, -785.0, expiration) + d.normal(0.0, 12.0);
         let lung_gradient = lerp(40.0, 110.0, expiration) * d.range(0.7, 1.3);
         let carina = height - stature * d.normal(86.0, 6.0);
         let mut body = Self {
@@ -164,7 +164,7 @@ impl Body {
     /// y of the middle of the vertebral bodies.
     pub fn spine_y(&self, z: f32) -> f32 {
         let h = self.height;
-        self.half_depth * 0.51
+        self.half_depth * 0.43
             - 20.0 * self.stature * step(0.45 * h, h + 25.0, z)
             - 9.0 * step(0.0, -130.0, z)
     }

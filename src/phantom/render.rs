@@ -453,7 +453,7 @@ impl Scene {
         let grain = n.at(p[0] * 0.55 + 3.0, p[1] * 0.55, p[2] * 0.55);
         let back = p[1] / b.half_depth;
         let mut hu =
-            b.lung_hu + 0.5 * b.lung_gradient * back + 10.0 * slow + 15.0 * fine + 17.0 * grain;
+            b.lung_hu + 0.5 * b.lung_gradient * back + 15.0 * slow + 20.0 * fine + 24.0 * grain;
         if l.mosaic > 0.0 {
             let m = n.at(p[0] * 0.045, p[1] * 0.045, p[2] * 0.045);
             hu += 70.0 * l.mosaic * step(-0.1, 0.15, m);

@@ -69,7 +69,7 @@ impl Trees {
             bronchi: Vec::new(),
             segments: Vec::new(),
         };
-        let end = d.range(0.31, 0.42) * body.stature.sqrt();
+        let end = d.range(0.34, 0.46) * body.stature.sqrt();
         let airway = d.range(0.75, 1.0);
         let wall = lerp(0.35, 0.75, body.age) * d.range(0.7, 1.3);
         for lobe in 0..5 {
