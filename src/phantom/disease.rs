@@ -147,6 +147,11 @@ fn life(all: &mut Lesions, seed: u64, body: &Body, trees: &Trees) {
     if d.chance(0.2) {
         all.mosaic = d.range(0.3, 1.0) * lerp(0.4, 1.0, body.expiration);
     }
+    if d.chance(lerp(0.05, 0.25, body.age)) {
+        // Bronchitis, without pneumonia.
+        all.thicker = [d.range(0.2, 0.8); 5];
+        all.wider = [d.range(0.0, 0.35); 5];
+    }
     if d.chance(0.4) {
         for _ in 0..d.count(1, 4) {
             let t = choose(&mut d, &trees.tips, |t| {
@@ -265,6 +270,9 @@ fn cap(all: &mut Lesions, seed: u64, trees: &Trees) {
         }
     }
     all.plugged = if d.chance(0.25) { d.count(8, 60) } else { 2 };
+    if d.chance(0.16) {
+        return airways(all, &mut d, trees);
+    }
     let kind = d.unit();
     if kind < 0.3 {
         let share = d.range(0.45, 1.0);
@@ -297,6 +305,25 @@ fn cap(all: &mut Lesions, seed: u64, trees: &Trees) {
                 lobes[d.count(0, lobes.len() - 1)].0
             };
             sow(all, &mut d, trees, l);
+        }
+    }
+}
+
+/// Infection along the bronchi of several lobes, often on both sides.
+fn airways(all: &mut Lesions, d: &mut Dice, trees: &Trees) {
+    let mut some = false;
+    for lobe in 0..5 {
+        if !d.chance(if lobe == 2 || lobe == 4 { 0.8 } else { 0.5 }) && (some || lobe < 4) {
+            continue;
+        }
+        some = true;
+        all.thicker[lobe] = all.thicker[lobe].max(d.range(0.5, 1.6));
+        all.wider[lobe] = all.wider[lobe].max(d.range(0.0, 0.9));
+        for _ in 0..d.count(1, 4) {
+            sow(all, d, trees, lobe);
+        }
+        for _ in 0..d.count(0, 3) {
+            segment(all, d, trees, lobe, 6..=24);
         }
     }
 }

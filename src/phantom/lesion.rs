@@ -75,6 +75,9 @@ pub struct Lesions {
     pub buds: Vec<Tube>,
     /// Bronchi with fewer ends than this are filled.
     pub plugged: usize,
+    /// By lobe: what inflamed bronchial walls gain in mm, and how much wider the bronchi are.
+    pub thicker: [f32; 5],
+    pub wider: [f32; 5],
     /// 0 none, 1 severe; the same for the next three but caps, which are in mm.
     pub emphysema: f32,
     pub dependent: f32,

@@ -147,7 +147,15 @@ impl Scene {
             bronchi: trees
                 .bronchi
                 .iter()
-                .map(|b| (turn(&b.lumen), b.wall, b.ends))
+                .map(|b| {
+                    let mut lumen = turn(&b.lumen);
+                    let wide = 1.0 + lesions.wider[b.lobe];
+                    lumen.ra *= wide;
+                    lumen.rb *= wide;
+                    // Only walls that can be seen are seen thicker.
+                    let gain = lesions.thicker[b.lobe] * lumen.rb.min(1.5) / 1.5;
+                    (lumen, b.wall + gain, b.ends)
+                })
                 .collect(),
             buds: lesions.buds.iter().map(turn).collect(),
             cloth,
