@@ -6,7 +6,8 @@
 use super::dice::{Dice, Noise, scramble};
 use super::disease::{effusion, lesions};
 use super::field::Field;
-use super::render::{Pose, Raster, Scene};
+use super::raster::{Pose, Raster};
+use super::render::{Couch, Patient, Scene};
 use super::space::{lerp, step};
 use super::tree::Trees;
 use super::{Kernel, Recipe, Scanner};
@@ -175,12 +176,18 @@ impl Scan {
             right_lobes: [involved[2], involved[3], involved[4]],
             left_lobes: [involved[5], involved[6]],
         };
-        let bones = Bones::new(&body, seed);
-        let table_y = body.half_depth + 50.0 + 0.5 * body.fat + d.range(0.0, 6.0);
-        let table = scramble(seed ^ 0x7ab1e);
-        let scene = Scene::new(
-            body, field, bones, &trees, lesions, warp, pose, table_y, table,
-        );
+        let couch = Couch {
+            y: body.half_depth + 50.0 + 0.5 * body.fat + d.range(0.0, 6.0),
+            kind: scramble(seed ^ 0x7ab1e),
+        };
+        let patient = Patient {
+            bones: Bones::new(&body, seed),
+            body,
+            field,
+            lesions,
+            noise: warp,
+        };
+        let scene = Scene::new(patient, &trees, pose, couch);
         Self {
             scene,
             acquisition,

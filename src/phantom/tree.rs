@@ -35,7 +35,6 @@ pub struct Bronchus {
 }
 
 /// The trees of both lungs.
-
 pub struct Trees {
     pub tips: Vec<Tip>,
     pub arteries: Vec<Tube>,
