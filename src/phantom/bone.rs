@@ -45,11 +45,14 @@ impl Bones {
         let s = body.stature;
         let pitch = 23.0 * s * d.range(0.95, 1.05) * (body.height / (185.0 * s)).clamp(0.85, 1.1);
         let first = body.height + 6.0;
-        let fall = [22., 38., 52., 62., 70., 76., 80., 84., 84., 72., 48., 30.];
+        // A rib falls by about five vertebrae on its way to the front.
+        let fall = [
+            30., 56., 78., 94., 106., 114., 118., 118., 112., 92., 60., 36.,
+        ];
         let bone = [
             0.70, 0.76, 0.79, 0.80, 0.80, 0.79, 0.77, 0.73, 0.69, 0.64, 0.48, 0.30,
         ];
-        let rise = [0., 2., 8., 16., 26., 40., 54., 62., 60., 40., 0., 0.];
+        let rise = [0., 4., 14., 26., 42., 60., 76., 84., 78., 50., 0., 0.];
         let tilt = d.range(0.85, 1.15) * super::space::lerp(1.05, 0.8, body.expiration);
         let ribs = std::array::from_fn(|i| Rib {
             root: first - pitch * i as f32,
@@ -58,20 +61,25 @@ impl Bones {
             end: if i < 10 { 1.0 } else { bone[i] },
             rise: rise[i] * s,
         });
-        let front = -0.80 * body.half_depth + 18.0;
+
         let top = body.height;
         let mut long = Vec::new();
         for side in [-1.0, 1.0] {
             let lift = if body.arms == Arms::Up { 22.0 } else { 4.0 };
+            // It lies just under the muscles of the front.
+            let under = |x: f32, z: f32, r: f32| {
+                let mut y = -body.half_depth - 40.0;
+                while y < 30.0 && body.surfaces([side * x, y, z], &[]).muscle < r + 4.0 {
+                    y += 2.0;
+                }
+                ([side * x, y, z], r)
+            };
             long.extend(curve(
                 &[
-                    ([side * 20.0 * s, front - 8.0, top - 22.0], 8.5),
-                    ([side * 62.0 * s, front - 10.0, top - 8.0], 6.0),
-                    (
-                        [side * 105.0 * s, front + 24.0, top + 6.0 + 0.4 * lift],
-                        5.5,
-                    ),
-                    ([side * 140.0 * s, 10.0, top + 8.0 + lift], 6.5),
+                    under(22.0 * s, top - 20.0, 8.5),
+                    under(62.0 * s, top - 8.0, 6.0),
+                    under(105.0 * s, top + 6.0 + 0.4 * lift, 5.5),
+                    under(140.0 * s, top + 8.0 + lift, 6.5),
                 ],
                 5,
             ));
@@ -250,10 +258,10 @@ impl Bones {
         );
         // The spinous process slopes down past the next vertebra.
         let back = y - 30.0 * big;
-        let drop = dz + 0.55 * back;
+        let drop = dz + 0.42 * back;
         let wrapped = drop - self.pitch * (drop / self.pitch).round();
         let thorn = (3.2 * big - x)
-            .min(7.0 - wrapped.abs())
+            .min(7.6 - wrapped.abs())
             .min(back + 2.0)
             .min(30.0 * big - back);
         let arch = join(lamina.max(wing), thorn, 2.0);

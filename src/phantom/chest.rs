@@ -6,7 +6,8 @@
 //! module knows no voxels; [`super::field`] samples it.
 
 use super::dice::{Dice, Noise};
-use super::space::{Tube, V3, curve, ellipse, ellipsoid, join, lerp, step, sub};
+use super::organs::Heart;
+use super::space::{Tube, V3, ellipse, ellipsoid, join, lerp, step, sub};
 
 /// How the arms lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Body {
     /// z of the carina.
     pub carina: f32,
     breast: V3,
-    heart: Heart,
+    pub(super) heart: Heart,
     /// Great vessels, filled with blood.
     pub vessels: Vec<Tube>,
     /// Trachea and main bronchi: lumens.
@@ -57,20 +58,11 @@ pub struct Body {
     dome: [[f32; 2]; 2],
     dome_left: f32,
     recess: f32,
-    wobble: Noise,
+    pub(super) wobble: Noise,
     spread: f32,
-}
-
-struct Heart {
-    centre: V3,
-    /// Half axes: along the axis to the apex, across, up.
-    half: V3,
-    /// cos and sin of the axis' angle to the left, and of its dip.
-    turn: [f32; 2],
-    dip: [f32; 2],
-    atrium_right: V3,
-    atrium_left: V3,
-    fat: f32,
+    cone: f32,
+    uneven: f32,
+    egg: f32,
 }
 
 /// What the surfaces are at a point; all distances in mm, positive inside.
@@ -107,11 +99,11 @@ impl Body {
             d.range(0.0, 0.3)
         };
         let height =
-            (stature * lerp(206.0, 142.0, expiration) * d.range(0.92, 1.08)) - 18.0 * obesity;
-        let half_width = stature * d.normal(124.0, 5.0);
+            (stature * lerp(202.0, 138.0, expiration) * d.range(0.9, 1.1)) - 16.0 * obesity;
+        let half_width = stature * d.normal(136.0, 8.0);
         let half_depth =
-            stature * d.normal(83.0, 5.0) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
-        let fat = lerp(6.0, 42.0, obesity) * if female { 1.1 } else { 0.9 };
+            stature * d.normal(91.0, 7.0) * lerp(1.0, 0.94, expiration) * lerp(0.97, 1.07, age);
+        let fat = lerp(3.5, 40.0, obesity) * if female { 1.1 } else { 0.9 };
         let muscle = d.range(0.75, 1.25) * if female { 0.88 } else { 1.08 };
         let arms = if d.chance(0.84) { Arms::Up } else { Arms::Down };
         let contrast = d.chance(0.2);
@@ -120,9 +112,9 @@ impl Body {
         } else {
             d.range(34.0, 50.0)
         };
-        let lung_hu = lerp(-872.0, -775.0, expiration) + d.normal(0.0, 12.0);
+        let lung_hu = lerp(-897.0, -785.0, expiration) + d.normal(0.0, 12.0);
         let lung_gradient = lerp(40.0, 110.0, expiration) * d.range(0.7, 1.3);
-        let carina = height - stature * d.normal(92.0, 6.0);
+        let carina = height - stature * d.normal(86.0, 6.0);
         let mut body = Self {
             female,
             stature,
@@ -147,15 +139,7 @@ impl Body {
                 },
                 d.range(0.34, 0.48) * height,
             ],
-            heart: Heart {
-                centre: [0.0; 3],
-                half: [0.0; 3],
-                turn: [0.0; 2],
-                dip: [0.0; 2],
-                atrium_right: [0.0; 3],
-                atrium_left: [0.0; 3],
-                fat: 0.0,
-            },
+            heart: Heart::default(),
             vessels: Vec::new(),
             airways: Vec::new(),
             oesophagus: Vec::new(),
@@ -169,202 +153,46 @@ impl Body {
             recess: d.range(44.0, 72.0) * lerp(1.0, 0.75, expiration),
             wobble: Noise::new(seed, "wobble"),
             spread: d.range(0.36, 0.46),
+            cone: d.range(0.06, 0.26),
+            egg: d.range(0.0, 0.2),
+            uneven: d.normal(0.0, 0.03),
         };
         body.place_organs(&mut d);
         body
     }
 
-    fn place_organs(&mut self, d: &mut Dice) {
-        let s = self.stature;
-        let c = self.carina;
-        let big =
-            d.normal(1.0, 0.07) * lerp(0.95, 1.12, self.age) * lerp(1.0, 1.05, self.expiration);
-        let (turn, dip) = (d.range(0.62, 0.95), d.range(0.25, 0.6));
-        self.heart = Heart {
-            centre: [24.0 * s, -26.0 * s, c - 82.0 * s],
-            half: [64.0 * s * big, 43.0 * s * big, 43.0 * s * big],
-            turn: [turn.cos(), turn.sin()],
-            dip: [dip.cos(), dip.sin()],
-            atrium_right: [-24.0 * s, -20.0 * s, c - 72.0 * s],
-            atrium_left: [4.0 * s, 10.0 * s, c - 50.0 * s],
-            fat: d.range(2.0, 5.0) + 0.1 * self.fat,
-        };
-        // Vessel sizes grow with age: an old aorta is wide and long.
-        let a = s * lerp(0.88, 1.16, self.age) * d.range(0.93, 1.07);
-        let p = s * d.range(0.88, 1.1);
-        let sy = |z: f32| self.spine_y(z);
-        let arch = c + d.range(26.0, 36.0) * s;
-        let mut vessels = curve(
-            &[
-                ([2.0 * s, -18.0 * s, c - 62.0 * s], 15.5 * a),
-                ([-12.0 * s, -30.0 * s, c - 32.0 * s], 16.5 * a),
-                ([-14.0 * s, -27.0 * s, c + 2.0], 15.5 * a),
-                ([-5.0 * s, -12.0 * s, arch - 8.0], 14.5 * a),
-                ([9.0 * s, 6.0 * s, arch - 6.0], 13.5 * a),
-                ([20.0 * s, sy(c) - 16.0 * s, c + 8.0], 13.0 * a),
-                ([22.0 * s, sy(c - 30.0) - 12.0 * s, c - 28.0], 12.5 * a),
-                ([18.0 * s, sy(c - 90.0) - 20.0 * s, c - 95.0], 11.8 * a),
-                ([8.0 * s, sy(c - 150.0) - 27.0 * s, c - 155.0], 11.0 * a),
-                ([4.0 * s, sy(c - 230.0) - 28.0 * s, c - 240.0], 10.0 * a),
-            ],
-            6,
-        );
-        let top = self.height;
-        let (hr, hl) = (
-            [-44.0 * s, 10.0 * s, c - 30.0 * s],
-            [46.0 * s, 14.0 * s, c - 20.0 * s],
-        );
-        let more: [&[(V3, f32)]; 13] = [
-            // Pulmonary trunk and its two arteries.
-            &[
-                ([16.0 * s, -40.0 * s, c - 58.0 * s], 13.5 * p),
-                ([19.0 * s, -30.0 * s, c - 32.0 * s], 13.5 * p),
-                ([17.0 * s, -10.0 * s, c - 20.0 * s], 12.5 * p),
-                ([30.0 * s, 6.0 * s, c - 12.0 * s], 10.5 * p),
-                (hl, 8.5 * p),
-            ],
-            &[
-                ([16.0 * s, -14.0 * s, c - 24.0 * s], 10.5 * p),
-                ([-4.0 * s, -6.0 * s, c - 25.0 * s], 9.8 * p),
-                ([-28.0 * s, 0.0, c - 26.0 * s], 9.4 * p),
-                (hr, 8.2 * p),
-            ],
-            // Superior vena cava and the brachiocephalic veins.
-            &[
-                ([-26.0 * s, -16.0 * s, c - 60.0 * s], 10.0 * p),
-                ([-27.0 * s, -16.0 * s, c - 10.0 * s], 9.0 * p),
-                ([-24.0 * s, -20.0 * s, c + 30.0 * s], 8.5 * p),
-                ([-28.0 * s, -14.0 * s, top + 5.0], 7.5 * p),
-                ([-40.0 * s, -8.0 * s, top + 40.0], 6.5 * p),
-            ],
-            &[
-                ([-22.0 * s, -22.0 * s, c + 30.0 * s], 7.0 * p),
-                ([6.0 * s, -27.0 * s, c + 44.0 * s], 7.0 * p),
-                ([28.0 * s, -18.0 * s, top - 10.0], 6.5 * p),
-                ([38.0 * s, -8.0 * s, top + 40.0], 6.0 * p),
-            ],
-            // Inferior vena cava.
-            &[
-                ([-22.0 * s, -4.0 * s, c - 92.0 * s], 11.5 * p),
-                ([-20.0 * s, 6.0 * s, c - 130.0 * s], 11.5 * p),
-                ([-18.0 * s, 16.0 * s, c - 220.0 * s], 10.5 * p),
-            ],
-            // Branches of the arch.
-            &[
-                ([-8.0 * s, -12.0 * s, arch], 6.0 * a),
-                ([-17.0 * s, -8.0 * s, top - 12.0], 5.5 * a),
-                ([-25.0 * s, -4.0 * s, top + 40.0], 4.5 * a),
-            ],
-            &[
-                ([4.0 * s, -4.0 * s, arch], 4.2 * a),
-                ([13.0 * s, -4.0 * s, top - 8.0], 4.0 * a),
-                ([24.0 * s, -4.0 * s, top + 40.0], 3.8 * a),
-            ],
-            &[
-                ([13.0 * s, 8.0 * s, arch - 2.0], 5.2 * a),
-                ([24.0 * s, 10.0 * s, top - 10.0], 4.8 * a),
-                ([42.0 * s, 4.0 * s, top + 12.0], 4.5 * a),
-                ([70.0 * s, 0.0, top + 14.0], 4.2 * a),
-            ],
-            &[
-                ([-18.0 * s, -8.0 * s, top - 10.0], 5.0 * a),
-                ([-40.0 * s, 2.0 * s, top + 12.0], 4.5 * a),
-                ([-70.0 * s, 0.0, top + 14.0], 4.2 * a),
-            ],
-            // Azygos vein and its arch over the right main bronchus.
-            &[
-                ([-25.0 * s, -6.0 * s, c + 6.0], 4.0 * p),
-                ([-18.0 * s, 18.0 * s, c + 6.0], 4.0 * p),
-                ([-6.0 * s, sy(c) - 20.0 * s, c - 12.0], 3.6 * p),
-                ([-5.0 * s, sy(c - 130.0) - 22.0 * s, c - 130.0], 3.0 * p),
-            ],
-            // Lower pulmonary veins to the left atrium.
-            &[
-                ([-12.0 * s, 14.0 * s, c - 52.0 * s], 7.5 * p),
-                ([-44.0 * s, 20.0 * s, c - 58.0 * s], 6.0 * p),
-            ],
-            &[
-                ([16.0 * s, 16.0 * s, c - 50.0 * s], 7.5 * p),
-                ([46.0 * s, 24.0 * s, c - 56.0 * s], 6.0 * p),
-            ],
-            // Upper veins, in front of the bronchi.
-            &[
-                ([20.0 * s, 2.0 * s, c - 44.0 * s], 7.0 * p),
-                ([44.0 * s, -4.0 * s, c - 28.0 * s], 5.5 * p),
-            ],
-        ];
-        for points in more {
-            vessels.extend(curve(points, 4));
-        }
-        let t = s * lerp(0.9, 1.12, self.age) * if self.female { 0.9 } else { 1.05 };
-        let lean = d.range(-4.0, 3.0);
-        let carina: V3 = [-2.0 * s, 14.0 * s, c];
-        let air: [&[(V3, f32)]; 3] = [
-            &[
-                ([lean * 0.3, -14.0 * s, top + 70.0], 8.6 * t),
-                ([lean, -6.0 * s, top + 15.0], 8.6 * t),
-                ([lean - 1.0, 4.0 * s, lerp(c, top, 0.5)], 8.8 * t),
-                (carina, 8.2 * t),
-            ],
-            &[
-                (carina, 7.0 * t),
-                ([-18.0 * s, 17.0 * s, c - 14.0 * s], 6.6 * t),
-                ([-38.0 * s, 18.0 * s, c - 30.0 * s], 5.4 * t),
-                ([-43.0 * s, 20.0 * s, c - 46.0 * s], 4.4 * t),
-            ],
-            &[
-                (carina, 6.6 * t),
-                ([16.0 * s, 19.0 * s, c - 16.0 * s], 6.0 * t),
-                ([42.0 * s, 25.0 * s, c - 37.0 * s], 5.2 * t),
-                ([46.0 * s, 28.0 * s, c - 50.0 * s], 4.2 * t),
-            ],
-        ];
-        let airways = air.iter().flat_map(|p| curve(p, 5)).collect();
-        let oesophagus = curve(
-            &[
-                ([6.0 * s, 6.0 * s, top + 70.0], 5.5),
-                ([8.0 * s, 16.0 * s, top], 6.0),
-                ([6.0 * s, sy(c) - 22.0 * s, c + 5.0], 6.5),
-                ([2.0 * s, sy(c - 60.0) - 24.0 * s, c - 60.0], 7.0),
-                ([6.0 * s, sy(c - 110.0) - 34.0 * s, c - 112.0], 7.5),
-                ([22.0 * s, sy(c - 130.0) - 44.0 * s, c - 140.0], 8.0),
-            ],
-            5,
-        );
-        self.hilum = [hr, hl];
-        self.vessels = vessels;
-        self.airways = airways;
-        self.oesophagus = oesophagus;
-    }
-
     /// y of the middle of the vertebral bodies.
     pub fn spine_y(&self, z: f32) -> f32 {
         let h = self.height;
-        self.half_depth * 0.60
-            - 24.0 * self.stature * step(0.45 * h, h + 25.0, z)
+        self.half_depth * 0.43
+            - 20.0 * self.stature * step(0.45 * h, h + 25.0, z)
             - 9.0 * step(0.0, -130.0, z)
     }
 
-    /// Scale of the chest's cross-section at z, its centre's shift in y, and the offset of the
-    /// two halves' centres.
+    /// Scale of the chest's cross-section at z in width and depth, its centre's shift in y, and
+    /// how far up it is (0 at the widest place, 1 at the top).
     fn section(&self, z: f32) -> (f32, f32, f32, f32) {
-        let wide = 0.22 * self.height;
+        let wide = 0.20 * self.height;
         let t = ((z - wide) / (self.height - wide)).clamp(0.0, 1.0);
         let low = ((wide - z) / 160.0).clamp(0.0, 1.2);
-        let w = (1.0 - t.powf(2.3)).max(0.0).powf(0.5) * (1.0 - 0.05 * low * low);
-        let v = (1.0 - t.powf(1.9)).max(0.0).powf(0.55) * (1.0 - 0.04 * low);
-        (w, v, 18.0 * self.stature * t * t, t)
+        // Conical above, closed by a dome, a little narrower at the base.
+        let w =
+            (1.0 - t.powf(2.6)).max(0.0).sqrt() * (1.0 - self.cone * t) * (1.0 - 0.05 * low * low);
+        let v = (1.0 - t.powf(2.1)).max(0.0).powf(0.55) * (1.0 - 0.04 * low);
+        (w, v, 20.0 * self.stature * t * t, t)
     }
 
     /// Inside of one half of the chest; `side` -1 right, 1 left.
     fn half(&self, p: V3, side: f32) -> f32 {
         let (w, v, shift, t) = self.section(p[2]);
         let cx = self.half_width * self.spread;
-        let lateral = (self.half_width - cx) * w;
-        let x = p[0] * side - cx * (1.0 - 0.06 * t);
+        // No chest is quite even.
+        let lateral = (self.half_width * (1.0 + side * self.uneven) - cx) * w;
+        let x = p[0] * side - cx * (1.0 - 0.2 * t * t);
         let y = p[1] - shift;
         let rx = if x > 0.0 {
-            lateral
+            // Widest behind the middle, narrower in front.
+            lateral * (1.0 + self.egg * (y / self.half_depth - 0.3))
         } else if y < 0.0 {
             cx * 2.1 * w
         } else {
@@ -395,35 +223,16 @@ impl Body {
         lerp(right, left, step(-14.0, 14.0, x)) + wave
     }
 
-    fn heart(&self, p: V3) -> f32 {
-        let h = &self.heart;
-        let q = sub(p, h.centre);
-        let (c, s) = (h.turn[0], h.turn[1]);
-        // Axis: to the left, to the front, and a little down.
-        let along = q[0] * c - q[1] * s;
-        let across = q[0] * s + q[1] * c;
-        let (cd, sd) = (h.dip[0], h.dip[1]);
-        let axis = along * cd - q[2] * sd;
-        let up = along * sd + q[2] * cd;
-        // The apex is narrower than the base.
-        let taper = 1.0 - 0.0035 * axis;
-        let ventricles = ellipsoid(
-            [axis, across, up],
-            [h.half[0], h.half[1] * taper, h.half[2] * taper],
-        );
-        let s = self.stature;
-        let right = ellipsoid(sub(p, h.atrium_right), [27.0 * s, 30.0 * s, 36.0 * s]);
-        let left = ellipsoid(sub(p, h.atrium_left), [37.0 * s, 22.0 * s, 24.0 * s]);
-        join(join(ventricles, right, 12.0), left, 10.0)
-    }
-
     /// All surfaces at a point of the patient.
-    pub fn surfaces(&self, p: V3) -> Surfaces {
+    ///
+    /// `tubes` are those of [`Body::tubes_near`] for the height of `p`.
+    pub fn surfaces(&self, p: V3, tubes: &[Tube]) -> Surfaces {
         let s = self.stature;
-        let w = 3.0 * self.wobble.at(p[0] * 0.025, p[1] * 0.025, p[2] * 0.02);
+        let w = 3.0 * self.wobble.at(p[0] * 0.025, p[1] * 0.025, p[2] * 0.02)
+            + 1.2 * self.wobble.at(p[0] * 0.06 + 3.0, p[1] * 0.06, p[2] * 0.06);
         let hull = join(self.half(p, -1.0), self.half(p, 1.0), 16.0 * s) + 0.8 * w;
         let above = p[2] - self.diaphragm(p[0], p[1]);
-        let heart = self.heart(p) + 0.5 * w;
+        let heart = self.heart_at(p) + 0.5 * w;
         let (skin, muscle) = self.wall(p, hull, w);
         Surfaces {
             skin,
@@ -431,7 +240,11 @@ impl Body {
             hull,
             above,
             heart,
-            middle: self.middle(p, heart) + w,
+            middle: if p[0].abs() > 0.8 * self.half_width {
+                -20.0
+            } else {
+                self.middle(p, heart, tubes) + w
+            },
             liver: self.liver(p) + w,
             spleen: ellipsoid(
                 sub(
@@ -450,58 +263,6 @@ impl Body {
         }
     }
 
-    fn liver(&self, p: V3) -> f32 {
-        let s = self.stature;
-        let w = self.half_width;
-        let right = ellipsoid(
-            sub(p, [-0.42 * w, -2.0, -62.0 * s]),
-            [0.62 * w, 82.0 * s, 74.0 * s],
-        );
-        let left = ellipsoid(
-            sub(p, [0.02 * w, -34.0 * s, -42.0 * s]),
-            [0.55 * w, 34.0 * s, 34.0 * s],
-        );
-        join(right, left, 24.0)
-    }
-
-    fn middle(&self, p: V3, heart: f32) -> f32 {
-        let s = self.stature;
-        let [x, y, z] = p;
-        let c = self.carina;
-        let spine_y = self.spine_y(z);
-        let spine = ellipse(x, y - spine_y - 4.0, 25.0 * s, 24.0 * s);
-        // A wall of fat divides the chest: thin in front, thicker round the vessels.
-        let thick = 2.5 + self.heart.fat + 6.0 * step(c - 30.0, c + 20.0, z);
-        let front = 0.06 * (self.half_depth + y).max(0.0);
-        let slab = thick.min(2.5 + front) - (x - 3.0).abs();
-        let mut m = join(slab, spine, 14.0);
-        m = join(m, heart + self.heart.fat, 10.0);
-        // Upper mediastinum: the vessels of the head and the arms in their fat.
-        let upper = ellipse(x, y + 6.0 * s, 30.0 * s, 34.0 * s)
-            .min((z - c - 12.0) * 0.5)
-            .min((self.height + 60.0 - z) * 0.5);
-        m = join(m, upper, 14.0);
-        // Fat pad beside the heart's foot.
-        let pad = ellipsoid(
-            sub(p, [34.0 * s, -0.62 * self.half_depth, c - 118.0 * s]),
-            [30.0, 16.0, 20.0],
-        );
-        m = join(m, pad, 10.0);
-        for t in self
-            .vessels
-            .iter()
-            .chain(&self.airways)
-            .chain(&self.oesophagus)
-        {
-            let reach = t.ra.max(t.rb) + 20.0;
-            if z < t.a[2].min(t.b[2]) - reach || z > t.a[2].max(t.b[2]) + reach {
-                continue;
-            }
-            m = join(m, t.inside(p) + 3.0, 8.0);
-        }
-        m
-    }
-
     /// Skin and the outer surface of the muscles.
     fn wall(&self, p: V3, hull: f32, w: f32) -> (f32, f32) {
         let s = self.stature;
@@ -515,7 +276,7 @@ impl Body {
         let breast = step(-10.0, -50.0, y) * step(15.0, 45.0, side);
         let flank = step(0.6, 0.95, side / self.half_width);
         let over =
-            16.0 + m * (3.0 + up * (24.0 * blade + 13.0 * breast + 14.0 * flank) + 5.0 * flank);
+            12.5 + m * (3.0 + up * (24.0 * blade + 12.0 * breast + 12.0 * flank) + 4.0 * flank);
         let mut muscle = hull + over;
         let sy = self.spine_y(z);
         let erector = ellipse(
@@ -567,13 +328,13 @@ impl Body {
         let torso = ellipse(
             x,
             y - 6.0,
-            self.half_width + 22.0 + fat,
-            depth + 22.0 + fat * if back { 0.8 } else { 0.9 },
+            self.half_width + 14.0 + fat,
+            depth + 15.0 + fat * if back { 0.8 } else { 0.9 },
         )
         .min((h - 25.0 - z) * 0.7);
-        skin = join(skin, torso, 30.0);
+        skin = join(skin, torso, 18.0);
         let [bx, by, bz] = self.breast;
-        if by > 2.0 {
+        if by > 9.0 {
             let mound = ellipsoid(
                 [side - bx * s, y + depth + 14.0, z - bz],
                 [58.0 * s, by + 10.0, 62.0 * s],
@@ -602,39 +363,5 @@ impl Body {
             [40.0 * s, 0.7 * by + 5.0, 42.0 * s],
         );
         step(-4.0, 8.0, d) * lerp(0.9, 0.35, self.age)
-    }
-
-    /// Right (0) or left (1) at a point of the lung.
-    pub fn side(&self, p: V3) -> usize {
-        usize::from(p[0] > 3.0)
-    }
-
-    /// Lobe: 0 right upper, 1 right middle, 2 right lower, 3 left upper, 4 left lower; and the
-    /// distance to the nearest fissure of the lung.
-    pub fn lobe(&self, p: V3) -> (usize, f32) {
-        let s = self.stature;
-        let c = self.carina;
-        let bend = 7.0
-            * self
-                .wobble
-                .at(p[0] * 0.015 + 9.0, p[1] * 0.015, p[2] * 0.015);
-        let left = p[0] > 3.0;
-        // The oblique fissure runs from the back above the hilum to the front at the diaphragm.
-        let top = c + if left { 22.0 } else { 14.0 } * s;
-        let foot = (c - 125.0 * s).max(-18.0);
-        let (yb, yf) = (0.72 * self.half_depth, -0.82 * self.half_depth);
-        let slope = (top - foot) / (yb - yf);
-        let flank = 0.16 * (p[0].abs() - 60.0);
-        let line = foot + (p[1] - yf) * slope - flank + bend;
-        let oblique = (p[2] - line) / (1.0 + slope * slope).sqrt();
-        if left {
-            return (if oblique > 0.0 { 3 } else { 4 }, oblique.abs());
-        }
-        if oblique <= 0.0 {
-            return (2, -oblique);
-        }
-        let minor = p[2] - (c - 42.0 * s) - 0.5 * bend + 0.05 * (p[1] + 30.0);
-        let near = oblique.min(minor.abs());
-        (if minor > 0.0 { 0 } else { 1 }, near)
     }
 }

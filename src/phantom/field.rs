@@ -5,11 +5,11 @@
 //! surface that lies oblique to the slice looks too thick in it.
 
 use super::chest::Body;
-use super::space::V3;
+use super::space::{Tube, V3};
 use rayon::prelude::*;
 
 /// Grid step in mm: small against the curvature of every surface in [`super::chest`].
-pub const STEP: f32 = 4.0;
+pub const STEP: f32 = 5.0;
 
 /// The distances that are kept, by channel.
 pub const SKIN: usize = 0;
@@ -18,11 +18,15 @@ pub const HULL: usize = 2;
 pub const LUNG: usize = 3;
 pub const ABOVE: usize = 4;
 pub const HEART: usize = 5;
-pub const FLUID: usize = 6;
+/// Inside of the pleura, fluid or lung.
+pub const PLEURA: usize = 6;
 pub const LIVER: usize = 7;
 pub const SPLEEN: usize = 8;
 pub const STOMACH: usize = 9;
 pub const CHANNELS: usize = 10;
+
+/// Thickness of the pleura and the fat behind it, in mm.
+const PLEURAL: f32 = 1.4;
 
 /// Fluid between lung and chest wall: thickness at the lowest point, right and left.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,6 +36,8 @@ pub struct Effusion(pub [f32; 2]);
 pub struct Field {
     pub origin: V3,
     pub n: [usize; 3],
+    /// There is fluid somewhere.
+    pub wet: bool,
     data: Vec<[f32; CHANNELS]>,
 }
 
@@ -43,18 +49,20 @@ impl Field {
         let plane = n[1] * n[2];
         let mut data = vec![[0.0; CHANNELS]; n[0] * plane];
         data.par_chunks_mut(plane).enumerate().for_each(|(k, out)| {
+            let tubes = body.tubes_near(low[2] + k as f32 * STEP);
             for (i, v) in out.iter_mut().enumerate() {
                 let p = [
                     low[0] + (i % n[2]) as f32 * STEP,
                     low[1] + (i / n[2]) as f32 * STEP,
                     low[2] + k as f32 * STEP,
                 ];
-                *v = sample(body, effusion, p);
+                *v = sample(body, effusion, &tubes, p);
             }
         });
         let mut field = Self {
             origin: low,
             n,
+            wet: effusion.0.iter().any(|d| *d > 0.0),
             data,
         };
         field.straighten();
@@ -63,7 +71,7 @@ impl Field {
 
     /// Divides the distances by the length of their gradient where it is steep.
     fn straighten(&mut self) {
-        const WHICH: [usize; 5] = [SKIN, MUSCLE, HULL, LUNG, ABOVE];
+        const WHICH: [usize; 6] = [SKIN, MUSCLE, HULL, LUNG, ABOVE, PLEURA];
         let [nz, ny, nx] = self.n;
         let old = &self.data;
         let fixed: Vec<[f32; WHICH.len()]> = (0..nz * ny * nx)
@@ -127,8 +135,8 @@ impl Field {
     }
 }
 
-fn sample(body: &Body, effusion: Effusion, p: V3) -> [f32; CHANNELS] {
-    let s = body.surfaces(p);
+fn sample(body: &Body, effusion: Effusion, tubes: &[Tube], p: V3) -> [f32; CHANNELS] {
+    let s = body.surfaces(p, tubes);
     // Free fluid gathers at the back and the base of a patient who lies on the table.
     let depth = effusion.0[body.side(p)];
     let thick = if depth > 0.0 {
@@ -138,8 +146,12 @@ fn sample(body: &Body, effusion: Effusion, p: V3) -> [f32; CHANNELS] {
     } else {
         0.0
     };
-    let cavity = (s.hull).min(-s.middle).min(s.above);
-    let lung = (s.hull - thick).min(-s.middle).min(s.above - 0.6 * thick);
+    // Less the pleura and the fat behind it; where wall and diaphragm are closer than that, they
+    // touch and there is no lung between them.
+    let pleura = (s.hull).min(-s.middle).min(s.above) - PLEURAL;
+    let lung = pleura
+        .min(s.hull - thick - PLEURAL)
+        .min(s.above - 0.6 * thick - PLEURAL);
     let mut v = [0.0; CHANNELS];
     v[SKIN] = s.skin;
     v[MUSCLE] = s.muscle;
@@ -147,7 +159,7 @@ fn sample(body: &Body, effusion: Effusion, p: V3) -> [f32; CHANNELS] {
     v[LUNG] = lung;
     v[ABOVE] = s.above;
     v[HEART] = s.heart;
-    v[FLUID] = if thick > 0.3 { cavity } else { -9.0 };
+    v[PLEURA] = pleura;
     v[LIVER] = s.liver;
     v[SPLEEN] = s.spleen;
     v[STOMACH] = s.stomach;

@@ -9,13 +9,18 @@
 mod bone;
 mod chest;
 mod dice;
+mod disease;
 mod field;
 mod lesion;
+mod organs;
 pub mod perlin;
+mod raster;
 mod render;
 mod scan;
 mod series;
+mod soft;
 mod space;
+mod territory;
 mod tree;
 
 pub use scan::{Acquisition, Truth};
@@ -181,3 +186,6 @@ pub fn generate(recipe: &Recipe) -> Phantom {
         person,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,8 @@ pub fn octave(x: f32, y: f32, base: u32) -> f32 {
     let (dx, dy) = (x - fx, y - fy);
     let fade = |t: f32| t * t * t * (t * (t * 6.0 - 15.0) + 10.0);
     let corner = |i: u32, j: u32, dx: f32, dy: f32| {
-        let (gx, gy) = GRADIENT[(perm(perm(i) + j) & 15) as usize];
+        // The table is asked three times; the golden values below tell so.
+        let (gx, gy) = GRADIENT[(perm(perm(perm(i) + j)) & 15) as usize];
         dx * gx + dy * gy
     };
     let lerp = |t: f32, a: f32, b: f32| a + t * (b - a);

@@ -4,9 +4,10 @@
 //! many threads there are.
 
 use super::dice::{Dice, Noise, scramble};
+use super::disease::{effusion, lesions};
 use super::field::Field;
-use super::lesion::{Lesions, effusion};
-use super::render::{Pose, Raster, Scene};
+use super::raster::{Pose, Raster};
+use super::render::{Couch, Patient, Scene};
 use super::space::{lerp, step};
 use super::tree::Trees;
 use super::{Kernel, Recipe, Scanner};
@@ -35,6 +36,8 @@ pub struct Acquisition {
     /// Noise (deviation in HU) in the middle of the chest.
     pub noise: f32,
     pub contrast: bool,
+    /// How far the patient breathed or the heart moved during a slice, in mm.
+    pub motion: f32,
 }
 
 /// What was put into the lungs, for those who train and test.
@@ -83,23 +86,22 @@ impl Scan {
         let usual: [f64; 14] = [
             0.6, 1.0, 1.0, 1.25, 1.5, 1.5, 2.0, 2.0, 2.0, 2.5, 3.0, 5.0, 5.0, 8.0,
         ];
-        let thickness = recipe
-            .thickness_mm
-            .unwrap_or(d.pick(&usual))
-            .clamp(0.3, 20.0);
-        let overlap = if d.chance(0.3) && thickness < 4.0 {
-            f64::from(d.range(0.6, 0.85))
+        let drawn = d.pick(&usual);
+        let thickness = positive(recipe.thickness_mm).unwrap_or(drawn);
+        let (overlaps, overlap) = (d.chance(0.3), f64::from(d.range(0.6, 0.85)));
+        let share = if overlaps && thickness < 4.0 {
+            overlap
         } else {
             1.0
         };
-        let drawn = ((thickness * overlap * 20.0).round() / 20.0).max(0.5);
-        let spacing = recipe.spacing_mm.unwrap_or(drawn).clamp(0.3, 20.0);
+        let drawn = ((thickness * share * 20.0).round() / 20.0).max(0.5);
+        let spacing = positive(recipe.spacing_mm).unwrap_or(drawn);
         let matrix = recipe.matrix.clamp(32, 1024);
         let wide = 2.0 * (body.half_width + 30.0 + body.fat);
-        let tight = 2.0 * (body.half_width + 20.0);
+        let tight = 2.0 * (body.half_width + 16.0);
         let fov = f64::from(
-            lerp(tight, wide, d.range(0.25, 1.1))
-                .clamp(290.0, 460.0)
+            lerp(tight, wide, d.range(0.1, 1.25))
+                .clamp(280.0, 480.0)
                 .round(),
         );
         let pixel = (fov / matrix as f64 * 1e9).round() / 1e9;
@@ -110,18 +112,19 @@ impl Scan {
             cos: angle.cos(),
             sin: angle.sin(),
             shift: [d.range(-6.0, 6.0), 0.0],
+            bend: [d.normal(0.0, 3.5), d.range(0.012, 0.028), d.range(0.0, 6.3)],
         };
         let corner = [middle_x, middle_y]
             .map(|m| ((m - pixel * (matrix as f64 - 1.0) / 2.0) * 1e4).round() / 1e4);
         let half = 0.5 * (fov as f32) * 1.06 + 12.0;
         let (cx, cy) = (middle_x as f32, middle_y as f32);
-        let low = [cx - half, cy - half, -170.0];
-        let high = [cx + half, cy + half, body.height + 75.0];
+        let low = [cx - half, cy - half, -165.0];
+        let high = [cx + half, cy + half, body.height + 60.0];
         let field = Field::new(&body, effusion(recipe.class, seed), low, high);
         let trees = Trees::new(&body, &field, seed);
         // Coverage: from above the lungs to below the recess.
         let top = f64::from(body.height + d.range(8.0, 38.0));
-        let base = f64::from(trees.base.max(-150.0) - d.range(8.0, 34.0)).round();
+        let base = f64::from(trees.base.max(-130.0) - d.range(8.0, 34.0)).round();
         let mut positions: Vec<f64> = Vec::new();
         let offset = f64::from(d.range(-300.0, 60.0)).round();
         let count = ((top - base) / spacing).ceil().max(1.0) as usize;
@@ -137,14 +140,19 @@ impl Scan {
         let kvp = d.pick(&[100, 120, 120, 120, 140]);
         let dose = d.range(0.35, 1.6) * recipe.dose.unwrap_or(1.0);
         let mas = f64::from((dose * 90.0 * body.stature).round());
-        let soft = 15.0 / dose.sqrt() / (thickness as f32).sqrt().clamp(0.75, 2.4)
+        let soft = 18.0 / dose.sqrt() / (thickness as f32).sqrt().clamp(0.75, 2.4)
             * lerp(0.8, 1.5, (body.fat / 40.0).min(1.0));
         let noise = match kernel {
             Kernel::Soft => soft,
             Kernel::Lung => soft * d.range(2.2, 3.4),
         };
         let noise = noise.clamp(4.0, 110.0);
-        let lesions = Lesions::new(recipe.class, seed, &body, &trees);
+        let motion = if d.chance(0.15) {
+            d.range(0.8, 4.0)
+        } else {
+            0.0
+        };
+        let lesions = lesions(recipe.class, seed, &body, &trees);
         let warp = Noise::new(seed, "tissue");
         let involved = lesions.involved(&body, &trees, &warp);
         let acquisition = Acquisition {
@@ -161,18 +169,25 @@ impl Scan {
             mas,
             noise,
             contrast: body.blood_hu > 100.0,
+            motion,
         };
         let truth = Truth {
             involved: [involved[0], involved[1]],
             right_lobes: [involved[2], involved[3], involved[4]],
             left_lobes: [involved[5], involved[6]],
         };
-        let bones = Bones::new(&body, seed);
-        let table_y = body.half_depth + 50.0 + 0.5 * body.fat + d.range(0.0, 6.0);
-        let table = scramble(seed ^ 0x7ab1e);
-        let scene = Scene::new(
-            body, field, bones, &trees, lesions, warp, pose, table_y, table,
-        );
+        let couch = Couch {
+            y: body.half_depth + 50.0 + 0.5 * body.fat + d.range(0.0, 6.0),
+            kind: scramble(seed ^ 0x7ab1e),
+        };
+        let patient = Patient {
+            bones: Bones::new(&body, seed),
+            body,
+            field,
+            lesions,
+            noise: warp,
+        };
+        let scene = Scene::new(patient, &trees, pose, couch);
         Self {
             scene,
             acquisition,
@@ -207,11 +222,15 @@ impl Scan {
             pitch: pitch as f32,
             n: m,
         };
-        let subs = (a.thickness / SUBSLICE).ceil().max(1.0) as usize;
+        // A patient who moves is seen in two places at once, and slices do not quite follow.
+        let least = if a.motion > 0.0 { 2.0 } else { 1.0 };
+        let subs = (a.thickness / SUBSLICE).ceil().max(least) as usize;
         let mut sum = vec![0.0f32; m * m];
         let mut plane = vec![0.0f32; m * m];
         for s in 0..subs {
-            let z = a.positions[index] + a.thickness * ((s as f64 + 0.5) / subs as f64 - 0.5);
+            let within = a.thickness * ((s as f64 + 0.5) / subs as f64 - 0.5);
+            let swing = (0.9 * index as f64 + 2.1 * s as f64).sin() * f64::from(a.motion);
+            let z = a.positions[index] + within + swing;
             self.scene.plane(z as f32, &raster, &mut plane);
             for (t, v) in sum.iter_mut().zip(&plane) {
                 *t += v;
@@ -299,6 +318,11 @@ impl Scan {
         }
         out
     }
+}
+
+/// A length that a scanner could have; nothing for what is no length.
+fn positive(mm: Option<f64>) -> Option<f64> {
+    mm.filter(|v| v.is_finite()).map(|v| v.clamp(0.4, 20.0))
 }
 
 /// Gaussian blur of a square image in place; edges are repeated.

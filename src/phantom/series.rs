@@ -379,6 +379,8 @@ fn localizer(p: &Phantom) -> Option<Result<Object, PhantomError>> {
     let mut w = common(p, &m, "localizer");
     w.text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
     w.text(tags::SERIES_DESCRIPTION, VR::LO, "SCOUT");
+    // A scout is no map of Hounsfield units.
+    w.text(tags::RESCALE_TYPE, VR::LO, "US");
     w.text(tags::SLICE_THICKNESS, VR::DS, "1");
     w.text(tags::SERIES_NUMBER, VR::IS, "1");
     w.text(tags::ACQUISITION_NUMBER, VR::IS, "");

@@ -8,8 +8,8 @@
 
 use super::chest::Body;
 use super::dice::Dice;
-use super::field::{Field, LUNG};
-use super::space::{Tube, V3, add, cross, dot, length, lerp, mix, scale, sub, unit};
+use super::field::{Field, PLEURA};
+use super::space::{Tube, V3, add, dot, length, lerp, mix, scale, sub, unit};
 
 /// A place in a lung where a branch ends.
 #[derive(Clone, Copy, Debug)]
@@ -40,29 +40,33 @@ pub struct Trees {
     pub arteries: Vec<Tube>,
     pub veins: Vec<Tube>,
     pub bronchi: Vec<Bronchus>,
-    /// Highest and lowest z of the lungs.
-    pub top: f32,
+    /// Parts of a lobe that hang on one bronchus: the lobe and the ends.
+    pub segments: Vec<(usize, Vec<V3>)>,
+    /// Lowest z of the lungs.
     pub base: f32,
 }
 
 /// Distance between the ends of a tree.
-const LOBULE: f32 = 11.0;
+const LOBULE: f32 = 10.0;
+
+/// Ends of a part that disease may fill as a whole: from a subsegment to a large segment.
+const SEGMENT: std::ops::RangeInclusive<usize> = 6..=320;
 
 /// Murray's law: supply of `ends` ends needs a radius of `ends` to this power.
-const MURRAY: f32 = 1.0 / 2.65;
+const MURRAY: f32 = 1.0 / 2.45;
 
 impl Trees {
     pub fn new(body: &Body, field: &Field, seed: u64) -> Self {
         let mut d = Dice::new(seed, "trees");
-        let (arterial, _) = tips(body, field, &mut d);
-        let (venous, _) = tips(body, field, &mut d);
+        let arterial = tips(body, field, &mut d);
+        let venous = tips(body, field, &mut d);
         let mut trees = Self {
-            top: arterial.iter().map(|t| t.p[2]).fold(f32::MIN, f32::max),
             base: arterial.iter().map(|t| t.p[2]).fold(f32::MAX, f32::min),
             tips: arterial,
             arteries: Vec::new(),
             veins: Vec::new(),
             bronchi: Vec::new(),
+            segments: Vec::new(),
         };
         let end = d.range(0.34, 0.46) * body.stature.sqrt();
         let airway = d.range(0.75, 1.0);
@@ -86,8 +90,11 @@ impl Trees {
             };
             let gate = [hx + 4.0 * out, hy + dy * s, hz + dz * s];
             let root = body.hilum[side];
+            // Bronchi keep to one side of their arteries.
+            let aside = unit([-0.6 * out, d.range(-0.7, 0.3), d.range(0.3, 0.9)]);
             let mut grown = Vec::new();
-            grow(root, gate, own, &mut d, &mut grown);
+            let parts = grow(root, gate, own, &mut d, &mut grown);
+            trees.segments.extend(parts.into_iter().map(|p| (lobe, p)));
             for b in &grown {
                 let r = |n: usize| end * (n as f32).powf(MURRAY);
                 let tube = Tube {
@@ -96,14 +103,6 @@ impl Trees {
                     ra: r(b.ends_before).min(8.5),
                     rb: r(b.ends).min(8.5),
                 };
-                // The bronchus lies on the inner, upper side of its artery.
-                let along = unit(sub(b.b, b.a));
-                let mut aside = cross(along, [0.0, 0.4 * out, 1.0]);
-                aside = unit(if length(aside) < 0.1 {
-                    [1.0, 0.0, 0.0]
-                } else {
-                    aside
-                });
                 let lumen = |r: f32| (airway * r).min(5.0);
                 let shift = |p: V3, r: f32| add(p, scale(aside, r + lumen(r) + wall * 0.8));
                 if b.ends >= 2 {
@@ -114,7 +113,7 @@ impl Trees {
                             ra: lumen(tube.ra),
                             rb: lumen(tube.rb),
                         },
-                        wall: wall * (0.35 + 0.22 * lumen(tube.rb)),
+                        wall: wall * (0.4 + 0.16 * lumen(tube.rb)),
                         ends: b.ends,
                         lobe,
                     });
@@ -151,7 +150,7 @@ fn pick(tips: &[Tip], lobe: usize) -> Vec<V3> {
 }
 
 /// A jittered lattice of points inside the lungs.
-fn tips(body: &Body, field: &Field, d: &mut Dice) -> (Vec<Tip>, f32) {
+fn tips(body: &Body, field: &Field, d: &mut Dice) -> Vec<Tip> {
     let span = |axis: usize| (field.n[2 - axis] - 1) as f32 * super::field::STEP;
     let mut found = Vec::new();
     let count = |axis: usize| (span(axis) / LOBULE) as usize;
@@ -162,7 +161,7 @@ fn tips(body: &Body, field: &Field, d: &mut Dice) -> (Vec<Tip>, f32) {
                 let p: V3 = std::array::from_fn(|a| {
                     field.origin[a] + ([i, j, k][a] as f32 + jitter[a]) * LOBULE
                 });
-                let depth = field.at(p, LUNG);
+                let depth = field.at(p, PLEURA);
                 if depth < 2.5 {
                     continue;
                 }
@@ -181,7 +180,7 @@ fn tips(body: &Body, field: &Field, d: &mut Dice) -> (Vec<Tip>, f32) {
     for t in &mut found {
         t.up = (t.p[2] - low) / (high - low).max(1.0);
     }
-    (found, high)
+    found
 }
 
 struct Grown {
@@ -198,10 +197,11 @@ struct Job {
     ends_before: usize,
 }
 
-/// Grows a tree from `root` through `gate` to all of `points`.
-fn grow(root: V3, gate: V3, points: Vec<V3>, d: &mut Dice, out: &mut Vec<Grown>) {
+/// Grows a tree from `root` through `gate` to all of `points`; returns its [`SEGMENT`]s.
+fn grow(root: V3, gate: V3, points: Vec<V3>, d: &mut Dice, out: &mut Vec<Grown>) -> Vec<Vec<V3>> {
+    let mut parts = Vec::new();
     if points.is_empty() {
-        return;
+        return parts;
     }
     let n = points.len();
     out.push(Grown {
@@ -218,6 +218,9 @@ fn grow(root: V3, gate: V3, points: Vec<V3>, d: &mut Dice, out: &mut Vec<Grown>)
     }];
     while let Some(job) = jobs.pop() {
         let n = job.points.len();
+        if SEGMENT.contains(&n) {
+            parts.push(job.points.clone());
+        }
         let middle = scale(
             job.points.iter().fold([0.0; 3], |s, p| add(s, *p)),
             1.0 / n as f32,
@@ -237,18 +240,21 @@ fn grow(root: V3, gate: V3, points: Vec<V3>, d: &mut Dice, out: &mut Vec<Grown>)
             continue;
         }
         // Small families are reached early, large ones are entered step by step.
-        let share = lerp(0.55, 0.34, (n as f32 / 300.0).min(1.0)) * d.range(0.8, 1.2);
+        let share = lerp(0.36, 0.30, (n as f32 / 300.0).min(1.0)) * d.range(0.7, 1.3);
         let aim = unit(add(scale(unit(way), 0.8), scale(job.heading, 0.2)));
         let to = add(job.from, scale(aim, (far * share).max(2.0)));
         bend(job.from, to, job.heading, d, job.ends_before, n, out);
-        let axis = longest(&job.points, middle, d);
+        // Daughters part to both sides of their mother's course.
+        let course = unit(sub(to, job.from));
+        let long = longest(&job.points, middle, d);
+        let axis = unit(sub(long, scale(course, 0.6 * dot(long, course))));
         // Families are seldom halves: an uneven cut gives trunks with side branches.
         let cut = d.normal(0.0, 0.12) * far.min(20.0);
         let (one, two): (Vec<V3>, Vec<V3>) = job
             .points
             .iter()
             .partition(|p| dot(sub(**p, middle), axis) < cut);
-        let heading = unit(sub(to, job.from));
+        let heading = course;
         for points in [one, two] {
             if !points.is_empty() && points.len() < n {
                 jobs.push(Job {
@@ -272,6 +278,7 @@ fn grow(root: V3, gate: V3, points: Vec<V3>, d: &mut Dice, out: &mut Vec<Grown>)
             }
         }
     }
+    parts
 }
 
 /// A branch from `a` to `b` that sets out in the direction it comes from.
@@ -280,7 +287,7 @@ fn bend(a: V3, b: V3, heading: V3, d: &mut Dice, before: usize, ends: usize, out
     let half = mix(a, b, 0.5);
     let push = sub(add(a, scale(heading, 0.5 * l)), half);
     let jitter = [d.range(-1.0, 1.0), d.range(-1.0, 1.0), d.range(-1.0, 1.0)];
-    let via = add(half, add(scale(push, 0.3), scale(jitter, 0.06 * l)));
+    let via = add(half, add(scale(push, 0.18), scale(jitter, 0.04 * l)));
     // A daughter is thinner than its mother from the start.
     let start = ((before * ends) as f32).sqrt() as usize;
     for (a, b, ends_before) in [(a, via, start.max(ends)), (via, b, ends)] {
