@@ -50,14 +50,14 @@ fn read(dir: &Path) -> Result<Folder, Failure> {
 }
 
 pub fn analyse(
+    config: &Config,
     dir: &Path,
     json: bool,
     profile: Option<Profile>,
     difference: Option<&Path>,
-    model: &Path,
 ) -> Result<(), Failure> {
     let folder = read(dir)?;
-    let bundle = Bundle::load(model).map_err(Failure::failed)?;
+    let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
     let trained = bundle.card().profile;
     if let Some(asked) = profile.filter(|asked| *asked != trained) {
         return Err(Failure::Refused(format!(
@@ -73,7 +73,7 @@ pub fn analyse(
             unreadable: 0,
         },
         Ok(&bundle),
-        &Config::parse("").map_err(Failure::failed)?.limits,
+        &config.limits,
         &|done, of| bar.set(done, of),
     );
     bar.end();

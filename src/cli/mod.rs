@@ -94,6 +94,9 @@ pub enum Command {
         difference: Option<PathBuf>,
         #[arg(long)]
         model: Option<PathBuf>,
+        /// Takes the limits of the acquisition checks from a settings file.
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
     /// Writes the networks' input, float32 (z, y, x), feet first.
     Preprocess {
@@ -228,13 +231,14 @@ pub fn run(command: Command) -> Result<(), Failure> {
             profile,
             difference,
             model,
-        } => files::analyse(
-            &dir,
-            json,
-            profile,
-            difference.as_deref(),
-            &model.unwrap_or_else(config::shipped_model),
-        ),
+            config,
+        } => {
+            let mut config = load(config.as_deref())?;
+            if let Some(model) = model {
+                config.model = model;
+            }
+            files::analyse(&config, &dir, json, profile, difference.as_deref())
+        }
         Command::Preprocess {
             profile,
             size,

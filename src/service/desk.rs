@@ -28,6 +28,10 @@ use tokio::sync::mpsc;
 /// stays in the database and is taken up when there is room.
 const QUEUE: usize = 64;
 
+/// After a result could not be written: a full disk is not emptied in less, and each try costs a
+/// whole analysis.
+const REST: Duration = Duration::from_secs(60);
+
 /// How often the wall is written when nothing has changed.
 const WALL: Duration = Duration::from_secs(1);
 
@@ -110,6 +114,8 @@ pub(super) struct Desk {
     pulse: Arc<AtomicU64>,
     last_pulse: u64,
     busy_since: Option<Duration>,
+    /// No study is begun before this, after one whose result could not be written.
+    rest_until: Duration,
     shown: Option<(Duration, crate::status::State)>,
     wall_failed: bool,
 }
@@ -141,6 +147,7 @@ impl Desk {
             pulse: Arc::default(),
             last_pulse: 0,
             busy_since: None,
+            rest_until: Duration::ZERO,
             shown: None,
             wall_failed: false,
         }
@@ -421,7 +428,7 @@ impl Desk {
 
     /// Gives the worker its next study when it is free.
     fn feed(&mut self) {
-        if self.scene.analysing.is_some() {
+        if self.scene.analysing.is_some() || self.now() < self.rest_until {
             return;
         }
         if self.queue.is_empty() {
@@ -477,6 +484,7 @@ impl Desk {
             Err(trouble) => {
                 log::error!("a study could not be finished: {trouble}");
                 self.scene.trouble = "A result cannot be stored".into();
+                self.rest_until = now + REST;
                 // Tried again when the disk or the database answers; attempts are counted.
                 if self.queue.push_back(study.to_owned()).is_err() {
                     log::warn!("the queue is full; the study waits in the database");
