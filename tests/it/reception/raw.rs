@@ -391,7 +391,7 @@ async fn a_release_or_a_loss_in_the_middle_drops_the_partial_instance() {
             unreachable!()
         };
         assert_eq!((interrupted, instances, studies.len()), (true, 1, 1));
-        assert_eq!(station.kept(), [sound.clone()]);
+        assert_eq!(station.kept(), std::slice::from_ref(&sound));
     }
 }
 
