@@ -85,7 +85,18 @@ impl Item {
                 (Source::Bytes(Cursor::new(bytes.clone())), length)
             }
         };
-        let (meta, header) = Meta::read(&mut source)?;
+        let (mut meta, header) = Meta::read(&mut source)?;
+        if let (true, Some(syntax)) = (
+            meta.sop.is_empty() || meta.sop_class.is_empty(),
+            meta.transfer_syntax(),
+        ) {
+            // Some archives write no instance UID into the file header; the data set has it.
+            let start = source.stream_position()?;
+            let identity = prescan::scan(&mut source, syntax, &Limits::default())?;
+            source.seek(SeekFrom::Start(start))?;
+            meta.sop = identity.sop.as_str().to_owned();
+            meta.sop_class = identity.sop_class;
+        }
         Ok(Object {
             sop_class: meta.sop_class,
             sop: meta.sop,

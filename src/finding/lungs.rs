@@ -16,6 +16,12 @@ const AIR: f32 = (1000.0 - 320.0) / 1400.0;
 /// Vessels and foci up to twice this width are closed into the mask.
 const CLOSE_MM: f64 = 7.0;
 
+/// The chest wall is at least this thick; what lies nearer to the room is no hidden lung.
+const WALL_MM: f64 = 12.0;
+
+/// Denser than this and it is bone or contrast medium, which no reconstruction makes lung.
+const DENSEST_OPACITY: f32 = (1000.0 + 100.0) / 1400.0;
+
 /// Components below this volume are bowel gas or a stretch of the trachea, not a lung.
 const SMALLEST_LUNG_ML: f64 = 80.0;
 
@@ -61,16 +67,13 @@ impl Lungs {
 pub fn find(unit: &Array3<f32>, clean: Option<&Array3<f32>>, spacing: Spacing) -> Lungs {
     let voxel_ml = spacing.zyx().iter().product::<f64>() / 1000.0;
     let mut air = unit.mapv(|v| v < AIR);
-    if let Some(clean) = clean {
-        // Only next to real air: the network may also dream lung into soft tissue.
-        ndarray::Zip::from(&mut air)
-            .and(clean)
-            .and(unit)
-            .for_each(|air, &clean, &unit| {
-                *air |= clean < AIR && unit < AIR + 0.3;
-            });
-    }
+    let all_air = clean.is_some().then(|| air.clone());
     drop_room_and_specks(&mut air, (SMALLEST_LUNG_ML / voxel_ml) as usize);
+    if let (Some(clean), Some(all_air)) = (clean, all_air) {
+        let wall = (WALL_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 12.0) as isize;
+        let candidates = hidden(unit, clean, all_air, &air, wall);
+        grow(&mut air, &candidates);
+    }
     let radius = (CLOSE_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 8.0) as isize;
     let mut slices: Vec<_> = air.axis_iter_mut(Axis(0)).collect();
     slices
@@ -83,6 +86,59 @@ pub fn find(unit: &Array3<f32>, clean: Option<&Array3<f32>>, spacing: Spacing) -
         midline,
         facts,
     }
+}
+
+/// Where the network sees lung and the scan shows an opacity: dense, clear of the room.
+fn hidden(
+    unit: &Array3<f32>,
+    clean: &Array3<f32>,
+    all_air: Array3<bool>,
+    lungs: &Array3<bool>,
+    wall: isize,
+) -> Array3<bool> {
+    let mut room = all_air;
+    ndarray::Zip::from(&mut room)
+        .and(lungs)
+        .for_each(|room, &lung| *room &= !lung);
+    let mut slices: Vec<_> = room.axis_iter_mut(Axis(0)).collect();
+    slices.par_iter_mut().for_each(|slice| {
+        let wider = dilate(slice.view(), wall, true);
+        slice.assign(&wider);
+    });
+    ndarray::Zip::from(&room)
+        .and(unit)
+        .and(clean)
+        .map_collect(|&room, &unit, &clean| !room && clean < AIR && unit < DENSEST_OPACITY)
+}
+
+/// Adds to `lungs` what is joined to it within `candidates`, slice by slice.
+fn grow(lungs: &mut Array3<bool>, candidates: &Array3<bool>) {
+    let mut slices: Vec<_> = lungs
+        .axis_iter_mut(Axis(0))
+        .zip(candidates.axis_iter(Axis(0)))
+        .collect();
+    slices.par_iter_mut().for_each(|(lung, candidate)| {
+        let (ny, nx) = lung.dim();
+        let mut front: Vec<(usize, usize)> = lung
+            .indexed_iter()
+            .filter(|(_, lung)| **lung)
+            .map(|(at, _)| at)
+            .collect();
+        while let Some((y, x)) = front.pop() {
+            let around = [
+                (y.wrapping_sub(1), x),
+                (y + 1, x),
+                (y, x.wrapping_sub(1)),
+                (y, x + 1),
+            ];
+            for at in around.into_iter().filter(|(y, x)| *y < ny && *x < nx) {
+                if candidate[at] && !lung[at] {
+                    lung[at] = true;
+                    front.push(at);
+                }
+            }
+        }
+    });
 }
 
 /// Keeps components of `air` that stay clear of the picture's sides and reach `smallest` voxels.
@@ -274,6 +330,19 @@ mod tests {
     fn water_alone_has_no_lungs() {
         let lungs = find(&Array3::from_elem((20, 32, 32), 0.72), None, SPACING);
         assert!(!lungs.found());
+    }
+
+    #[test]
+    fn lung_that_the_network_dreams_into_the_wall_does_not_open_it() {
+        let unit = chest();
+        let mut clean = unit.clone();
+        clean
+            .slice_mut(ndarray::s![20..30, 0..40, 10..20])
+            .fill(0.1);
+        let plain = find(&unit, None, SPACING).facts;
+        let with = find(&unit, Some(&clean), SPACING).facts;
+        assert!(with.right_ml >= plain.right_ml && with.right_ml < plain.right_ml * 1.1);
+        assert_eq!(with.left_ml, plain.left_ml);
     }
 
     #[test]

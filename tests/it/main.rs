@@ -10,6 +10,7 @@ mod peers;
 mod phantoms;
 mod pixels;
 mod preprocess;
+mod real;
 mod reception;
 mod report;
 mod screen;
