@@ -37,8 +37,6 @@ pub mod config;
 
 pub mod service;
 
-pub mod evaluate;
-
 pub mod phantom;
 
 pub mod cli;

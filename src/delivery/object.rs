@@ -90,12 +90,15 @@ impl Item {
             meta.sop.is_empty() || meta.sop_class.is_empty(),
             meta.transfer_syntax(),
         ) {
-            // Some archives write no instance UID into the file header; the data set has it.
+            // Some archives write no instance UID into the file header; the data set has it. One
+            // that cannot be read is sent as it is: the peer judges, not we.
             let start = source.stream_position()?;
-            let identity = prescan::scan(&mut source, syntax, &Limits::default())?;
+            let identity = prescan::scan(&mut source, syntax, &Limits::default());
             source.seek(SeekFrom::Start(start))?;
-            meta.sop = identity.sop.as_str().to_owned();
-            meta.sop_class = identity.sop_class;
+            if let Ok(identity) = identity {
+                meta.sop = identity.sop.as_str().to_owned();
+                meta.sop_class = identity.sop_class;
+            }
         }
         Ok(Object {
             sop_class: meta.sop_class,

@@ -4,7 +4,7 @@ use super::none;
 use super::source::{Source, Token, sources};
 
 /// One CT slice passes through the modules in this order. A module uses what stands above it.
-const FLOW: [&str; 17] = [
+const FLOW: [&str; 16] = [
     "base",
     "board",
     "reception",
@@ -21,14 +21,13 @@ const FLOW: [&str; 17] = [
     "export",
     "config",
     "service",
-    "evaluate",
 ];
 
 /// Stands beside the flow: it makes studies and must not learn from us how we read them.
 const PHANTOM: &str = "phantom";
 
 /// What wires the stages together, or is only the command line.
-const KNOWS_ALL: [&str; 5] = ["service", "evaluate", "main", "lib", "cli"];
+const KNOWS_ALL: [&str; 4] = ["service", "main", "lib", "cli"];
 
 /// Arrows against the flow: who, whom, why.
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
