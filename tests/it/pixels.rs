@@ -161,3 +161,10 @@ fn odd_and_hostile_files_get_an_answer() {
     ));
     assert!(headers > 50 && images > 30 && refused > 30);
 }
+
+/// A syntax that the port accepts and nobody can read would be a study lost on the way.
+#[test]
+fn what_the_port_accepts_can_be_decoded_and_the_other_way_round() {
+    let accepted = scanside::reception::TRANSFER_SYNTAXES.map(|syntax| syntax.uid());
+    assert_eq!(accepted, scanside::volume::decode::DECODABLE);
+}
