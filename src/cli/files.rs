@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::progress::Bar;
-use crate::base::ident::{Class, ReportNo};
+use crate::base::ident::Class;
 use crate::board::Board;
 use crate::config::Config;
 use crate::export;
@@ -14,7 +14,7 @@ use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
 use crate::service::analyse::{Images, analyse as analyse_study};
 use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
-use crate::service::worker::model_facts;
+use crate::service::worker::report_of;
 use crate::store::Store;
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
@@ -82,21 +82,8 @@ pub fn analyse(
     if let (Some(path), Some(map)) = (difference, &analysis.difference) {
         ndarray_npy::write_npy(path, map).map_err(Failure::failed)?;
     }
-    let report = Report {
-        number: ReportNo(0),
-        made: clock::iso_now(),
-        deidentified: false,
-        device: String::new(),
-        site: String::new(),
-        software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
-        patient: analysis.patient,
-        study: analysis.study,
-        outcome: analysis.outcome,
-        checks: analysis.checks,
-        caveats: analysis.caveats,
-        model: model_facts(&Ok(bundle)),
-        seconds: analysis.seconds,
-    };
+    // Number 0: no box has given it one.
+    let report = report_of(analysis, 0, config, &Ok(bundle));
     if json {
         println!("{}", report::json::write(&report).map_err(Failure::failed)?);
     } else {

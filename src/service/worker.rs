@@ -120,7 +120,7 @@ impl Worker {
         let made_ms = clock::now_ms();
         let number = self.store.begin_report(study_uid, made_ms)?;
         let seconds = analysis.seconds.all;
-        let report = self.report(number, analysis);
+        let report = report_of(analysis, number, &self.config, &self.model);
         // What may leave on a stick is written now, beside the box's own copy: the exporter only
         // copies files, and an export can then never carry more than was decided here.
         let stick = if self.config.export.identified {
@@ -185,24 +185,6 @@ impl Worker {
         })
     }
 
-    fn report(&self, number: u32, analysis: Analysis) -> Report {
-        Report {
-            number: ReportNo(number),
-            made: clock::iso_now(),
-            deidentified: false,
-            device: self.config.device.clone(),
-            site: self.config.site.clone(),
-            software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
-            patient: analysis.patient,
-            study: analysis.study,
-            outcome: analysis.outcome,
-            checks: analysis.checks,
-            caveats: analysis.caveats,
-            model: model_facts(&self.model),
-            seconds: analysis.seconds,
-        }
-    }
-
     /// Draws the wall's picture. Without it the wall shows the word alone, so trouble is logged.
     fn map(&self, report: &Report) -> Option<String> {
         let images = report.key_images();
@@ -233,6 +215,26 @@ impl Worker {
                 Ok(key)
             }
         }
+    }
+}
+
+/// A run as a report of now.
+#[must_use]
+pub fn report_of(analysis: Analysis, number: u32, config: &Config, model: &Trusted) -> Report {
+    Report {
+        number: ReportNo(number),
+        made: clock::iso_now(),
+        deidentified: false,
+        device: config.device.clone(),
+        site: config.site.clone(),
+        software: concat!("scanside ", env!("CARGO_PKG_VERSION")).into(),
+        patient: analysis.patient,
+        study: analysis.study,
+        outcome: analysis.outcome,
+        checks: analysis.checks,
+        caveats: analysis.caveats,
+        model: model_facts(model),
+        seconds: analysis.seconds,
     }
 }
 
