@@ -168,14 +168,14 @@ pub fn phantom(recipe: &PhantomRecipe, out: &Path) -> Result<(), Failure> {
 
 pub fn check(config: &Config) -> Result<(), Failure> {
     let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
-    let (card, golden) = (bundle.card(), bundle.golden);
+    let (card, golden) = (bundle.card(), &bundle.golden);
     println!(
         "model {} {}, sha256 {}",
         card.name, card.version, bundle.sha256
     );
     println!(
-        "golden outputs: first network within {:.1e}, second within {:.1e}",
-        golden.bcdu_max_difference, golden.cnn_max_difference
+        "golden outputs: first network within {:.1e}, second within {:.1e}, fingerprint {}",
+        golden.bcdu_max_difference, golden.cnn_max_difference, golden.fingerprint
     );
     println!(
         "speed: {:.0} ms a slice, {:.0} ms a cube",

@@ -6,6 +6,7 @@
 
 mod bundle;
 mod card;
+mod exact;
 mod net;
 mod runner;
 

@@ -24,7 +24,11 @@ impl Net {
         let plan = tract_onnx::onnx()
             .model_for_read(&mut Cursor::new(onnx))
             .and_then(|model| model.with_input_fact(0, f32::fact(shape).into()))
-            .and_then(InferenceModelExt::into_optimized)
+            .and_then(InferenceModelExt::into_typed)
+            .and_then(|mut model| {
+                super::exact::replace(&mut model)?;
+                model.into_optimized()
+            })
             .and_then(TypedModel::into_runnable)
             .map_err(|error| format!("{error:#}"))?;
         Ok(Self {

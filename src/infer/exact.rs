@@ -1,0 +1,168 @@
+//! tanh and sigmoid that give the same bits on every processor.
+//!
+//! tract picks its kernels by processor: fused multiply-add here, another order there. The last digit
+//! then differs, and in front of a quantized layer that digit decides rounding ties: BCDU-Net's output
+//! differed by up to 0.024 between x86-64 and aarch64. Here is nothing but additions, products and one
+//! division, which IEEE 754 defines to the bit, and which Rust never fuses.
+
+use tract_core::internal::*;
+use tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
+use tract_core::ops::math::Tanh;
+use tract_core::ops::nn::Sigmoid;
+
+/// log2(e), and ln 2 in two parts: the first one has few bits, so its product with a small integer is exact.
+const LOG2_E: f32 = std::f32::consts::LOG2_E;
+const LN_2_HIGH: f32 = 0.693_359_4;
+const LN_2_LOW: f32 = -2.121_944_4e-4;
+/// Adding this to a float below 2^22 leaves its nearest integer in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// Beyond it the sigmoid is 0 or 1 to the last bit of f32 or nearly so, and 2^n stays a normal number.
+const FAR: f32 = 87.0;
+
+/// e to the power x, within 2e-7 of itself, for |x| <= [`FAR`].
+#[inline]
+fn exp(x: f32) -> f32 {
+    let turns = (x * LOG2_E + ROUND) - ROUND;
+    let rest = (x - turns * LN_2_HIGH) - turns * LN_2_LOW;
+    // Taylor's series; the rest is at most ln 2 / 2, where the eighth power counts no more.
+    let mut sum = 1.0 / 5040.0;
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        sum = sum * rest + coefficient;
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a whole number of at most 126"
+    )]
+    let power = f32::from_bits(((turns as i32 + 127) << 23).cast_unsigned());
+    sum * power
+}
+
+/// 1 / (1 + e^-x).
+#[inline]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp((-x).clamp(-FAR, FAR)))
+}
+
+/// Absolute error below 2e-7; small values lose relative digits, which the next layer rounds away.
+#[inline]
+fn tanh(x: f32) -> f32 {
+    2.0 * sigmoid(2.0 * x) - 1.0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exact {
+    Tanh,
+    Sigmoid,
+}
+
+impl ElementWiseMiniOp for Exact {
+    fn name(&self) -> String {
+        format!("Exact{self:?}")
+    }
+
+    fn eval_in_place(&self, tensor: &mut Tensor, _: Option<DatumType>) -> TractResult<()> {
+        let mut plain = tensor.try_as_plain_ram_mut()?;
+        let values = plain.as_slice_mut::<f32>()?;
+        match self {
+            Self::Tanh => values.iter_mut().for_each(|v| *v = tanh(*v)),
+            Self::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
+        }
+        Ok(())
+    }
+}
+
+/// Puts these functions in the place of tract's own where they work on f32.
+pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes.len() {
+        let float = model
+            .node_input_facts(id)?
+            .iter()
+            .all(|f| f.datum_type == DatumType::F32);
+        let Some(op) = model.nodes[id].op_as::<ElementWiseOp>().filter(|_| float) else {
+            continue;
+        };
+        let exact = if op.0.is::<Tanh>() {
+            Exact::Tanh
+        } else if op.0.is::<Sigmoid>() {
+            Exact::Sigmoid
+        } else {
+            continue;
+        };
+        model.nodes[id].op = Box::new(ElementWiseOp(Box::new(exact), None));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn close_to_the_true_functions(x in -100.0f32..100.0) {
+            let wide = f64::from(x);
+            prop_assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 2e-7, "tanh {x}");
+            prop_assert!((f64::from(sigmoid(x)) - 1.0 / (1.0 + (-wide).exp())).abs() < 2e-7, "sigmoid {x}");
+        }
+    }
+
+    #[test]
+    fn the_ends_are_the_ends() {
+        assert_eq!((tanh(0.0), sigmoid(0.0)), (0.0, 0.5));
+        assert_eq!((tanh(1e30), tanh(-1e30)), (1.0, -1.0));
+        assert_eq!(tanh(f32::INFINITY), 1.0);
+        assert!(tanh(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());
+    }
+
+    /// The same on every machine: a sum over bits, not over values.
+    #[test]
+    fn the_bits_are_these() {
+        let mut sum = 0u32;
+        for step in -4000i32..=4000 {
+            let x = step as f32 / 256.0;
+            sum = sum.rotate_left(5) ^ tanh(x).to_bits() ^ sigmoid(x).to_bits();
+        }
+        assert_eq!(sum, 633_684_556);
+    }
+
+    #[test]
+    fn they_take_the_place_of_tracts() {
+        let mut model = TypedModel::default();
+        let input = model.add_source("x", f32::fact([4])).unwrap();
+        let wire = model
+            .wire_node("t", tract_core::ops::math::tanh(), &[input])
+            .unwrap();
+        let wire = model
+            .wire_node("s", tract_core::ops::nn::sigmoid(), &wire)
+            .unwrap();
+        model.select_output_outlets(&wire).unwrap();
+        replace(&mut model).unwrap();
+        let names: Vec<_> = model
+            .nodes
+            .iter()
+            .map(|n| n.op.name().into_owned())
+            .collect();
+        assert_eq!(&names[1..], ["ExactTanh", "ExactSigmoid"]);
+        let plan = model.into_optimized().unwrap().into_runnable().unwrap();
+        let input = tensor1(&[-2.0f32, -0.1, 0.0, 3.0]);
+        let out = plan.run(tvec!(input.into())).unwrap();
+        let wanted = [-2.0f32, -0.1, 0.0, 3.0].map(|x| sigmoid(tanh(x)));
+        assert_eq!(
+            out[0]
+                .to_plain_array_view::<f32>()
+                .unwrap()
+                .as_slice()
+                .unwrap(),
+            wanted
+        );
+    }
+}
