@@ -44,9 +44,10 @@ def options():
     ap.add_argument("--inserts", type=int, default=60, help="training cubes with simulated findings per class")
     ap.add_argument("--exact", type=int, help="test phantoms per class judged on every slice (default: all)")
     ap.add_argument("--cube-minutes", type=float)
-    ap.add_argument("--cnn-steps", type=int, default=1200)
-    ap.add_argument("--cnn-minutes", type=float)
-    ap.add_argument("--cnn-rate", type=float, default=5e-4)
+    ap.add_argument("--cnn-steps", type=int, default=400, help="steps of the 3D CNN's crown alone")
+    ap.add_argument("--cnn-whole-steps", type=int, default=600, help="steps of the whole 3D CNN after that")
+    ap.add_argument("--cnn-minutes", type=float, help="bounds each of the two parts")
+    ap.add_argument("--cnn-rate", type=float, default=1e-3)
     ap.add_argument("--jobs", type=int, default=2, help="volumes or cubes made at a time")
     ap.add_argument("--name", default="covidctnet-128")
     ap.add_argument("--version", default="0.1.0")
@@ -74,7 +75,7 @@ def run(stage, a):
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
         cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs)
     elif stage == "cnn":
-        classify.train(work, a.cnn_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes)
+        classify.train(work, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes, a.size)
     elif stage == "bundle":
         if not a.out:
             raise SystemExit("the stage `bundle` needs --out")
@@ -104,9 +105,9 @@ def training_facts(work, a):
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},
-        "cnn_recipe": {"steps": head["step"], "batch": classify.BATCH, "optimiser": f"AdamW {a.cnn_rate}, decay 1e-3, cosine", "label_smoothing": classify.SMOOTHING,
-                       "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "convolutions 1 to 4 are a fixed bank of symmetric smoothing and threshold filters, the others are trained", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "seconds": head["seconds"],
-                       "cubes": "through the int8 BCDU-Net; training, validation and part of the test are resized to 50 slices before it, exact ones after it"},
+        "cnn_recipe": {"steps_crown": head["steps"][0], "steps_whole": head["steps"][1], "batch": classify.BATCH, "optimiser": f"AdamW {a.cnn_rate}, decay 1e-3, cosine", "label_smoothing": classify.SMOOTHING,
+                       "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "convolutions 1 to 4 start as a bank of smoothing and threshold filters; the first part trains the others on them, the second part trains all", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "best_from": head["best_part"], "seconds_crown": head["seconds"][0], "seconds_whole": head["seconds"][1],
+                       "cubes": "through the int8 BCDU-Net; training and validation every third millimetre, exact ones every one"},
         "stage_seconds": seconds,
     }
 

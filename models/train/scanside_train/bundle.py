@@ -171,7 +171,7 @@ def flips(work, rows, run, heat, int8_cubes, per_class):
         if c.kind == "exact" or seen[k] >= per_class:
             continue
         seen[k] += 1
-        full = cubes.difference_cube(session, cubes.input_volume(work, c), False)
+        full = cubes.difference_cube(session, cubes.input_volume(work, c))
         a, b = (classify.softmax(run(v)[0][None], heat)[0] for v in (x, full))
         flipped += int(a.argmax() != b.argmax())
         worst = max(worst, float(np.abs(a - b).max()))

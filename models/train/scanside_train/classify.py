@@ -1,6 +1,7 @@
-"""Trains the 3D CNN on difference cubes: the stem is a fixed bank of filters, so its output is
-computed once per cube and the crown trains on it in a tenth of the time. Then fixes what the card says about its answers:
-temperature, thresholds, and the distance to the training features."""
+"""Trains the 3D CNN on difference cubes, in two parts. First the crown alone: the stem starts as a bank
+of smoothing filters, its output is computed once per cube, and a step costs a tenth. Then the whole
+network, stem and all, at a lower rate on freshly augmented cubes. Then fixes what the card says about
+its answers: temperature, thresholds, and the distance to the training features."""
 
 import copy
 import math
@@ -18,8 +19,10 @@ from . import cohort, cubes, nets
 
 # A step's batch, worked on in parts, one thread each.
 BATCH, PARTS = 12, 2
-# Augmented copies of each training cube whose stem output is kept.
-COPIES = 4
+# Augmented copies of each training cube whose stem output is kept for the first part.
+COPIES = 3
+# Rate of the second part over that of the first.
+WHOLE_RATE = 0.4
 # Softened targets keep the logits small where simulation and life differ.
 SMOOTHING = 0.05
 
@@ -89,14 +92,18 @@ def shake(rng, x):
 
 
 def draw(data, kept, seed, step, part):
+    """One part of a batch: kept stem outputs, or whole cubes where `kept` is None."""
     rng = np.random.default_rng([seed, step, part])
     xs, ys = [], []
     for n in range(BATCH // PARTS):
         k = n % 3  # classes take turns
-        cube = kept[rng.choice(data.by_class[k])]
-        xs.append(shake(rng, cube[rng.integers(len(cube))]))
+        chosen = rng.choice(data.by_class[k])
+        if kept is None:
+            xs.append(augment(rng, data.x[chosen])[None])
+        else:
+            xs.append(shake(rng, kept[chosen][rng.integers(len(kept[chosen]))]))
         ys.append(k)
-    return torch.from_numpy(np.stack(xs)), torch.tensor(ys)
+    return torch.from_numpy(np.stack(xs).astype(np.float32)), torch.tensor(ys)
 
 
 def backward(net, data, kept, seed, step, part, dev):
@@ -104,7 +111,9 @@ def backward(net, data, kept, seed, step, part, dev):
     x, y = draw(data, kept, seed, step, part)
     net.drop.rng = np.random.default_rng([seed, step, part, 5])
     with torch.autocast(dev.type, torch.bfloat16):
-        logits = net.head(net.drop(net.crown(x.to(dev, memory_format=torch.channels_last_3d))))
+        x = x.to(dev, memory_format=torch.channels_last_3d)
+        seen = net.features(x) if kept is None else net.crown(x)
+        logits = net.head(net.drop(seen))
     loss = F.cross_entropy(logits.float(), y.to(dev), label_smoothing=SMOOTHING)
     net.zero_grad(set_to_none=True)
     (loss / PARTS).backward()
@@ -114,7 +123,7 @@ def backward(net, data, kept, seed, step, part, dev):
 @torch.no_grad()
 def predict(net, data, threads=2):
     """Logits and features of every cube, in fp32."""
-    net.eval()
+    net = net.eval()
 
     def one(x):
         torch.set_num_threads(1)
@@ -128,76 +137,93 @@ def predict(net, data, threads=2):
     return np.array([a for a, _ in found]).reshape(-1, 3), np.array([b for _, b in found]).reshape(-1, 32)
 
 
-@torch.no_grad()
-def judge(net, kept):
-    """Logits of kept stem outputs."""
-    return np.stack([net.head(net.crown(torch.from_numpy(k[0].astype(np.float32))[None]))[0].numpy() for k in kept])
-
-
 def nll(logits, y, temperature=1.0):
     z = logits / temperature
     z = z - z.max(1, keepdims=True)
     return float(-(z[np.arange(len(y)), y] - np.log(np.exp(z).sum(1))).mean())
 
 
-def train(work, steps, seed=2, rate=5e-4, minutes=None, log=print, name="cnn"):
-    """Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
+def scale(step, done):
+    """Share of the full rate: thirty steps of warming up, then a cosine down to a fiftieth."""
+    return min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, log=print, name="cnn"):
+    """`steps` of the crown, then `whole_steps` of the whole network; `minutes` bound each of them.
+    Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
     path = Path(work) / f"{name}.pt"
     dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = nets.NormedCnn().start(seed)
+    net = nets.NormedCnn(size).start(seed)
     net.start_stem()
     net = net.to(dev, memory_format=torch.channels_last_3d)
-    learned = [p for n, p in net.named_parameters() if not (n.startswith("convs.") and int(n.split(".")[1]) < net.STEM)]
-    adam = torch.optim.AdamW(learned, rate, weight_decay=1e-3)
-    state = {"step": 0, "losses": [], "seconds": 0.0, "best": None}
-    best = None
+    state = {"part": 0, "step": 0, "steps": [0, 0], "losses": [], "seconds": [0.0, 0.0], "best": None}
+    best, adam_state = None, None
     if path.exists():
-        saved = torch.load(path, weights_only=False)
-        net.load_state_dict(saved["net"]), adam.load_state_dict(saved["adam"])
-        state, best = saved["state"], saved["best"]
+        saved = torch.load(path, weights_only=False, map_location=dev)
+        net.load_state_dict(saved["net"])
+        state, best, adam_state = saved["state"], saved["best"], saved["adam"]
     data, val = Set(work, "train"), Set(work, "val")
     log(f"cubes: {len(data)} train, {len(val)} val")
-    kept, kept_val = stems(work, net, data, COPIES), stems(work, net, val, 1)
     twins = [net] + [copy.deepcopy(net) for _ in range(PARTS - 1)]
-    for twin in twins:
-        twin.train()
-    pool, window = ThreadPoolExecutor(PARTS), []
-    begun, bar = time.time() - state["seconds"], tqdm(total=steps, initial=state["step"], desc="cnn")
-    while state["step"] < steps:
-        step, done = state["step"], state["step"] / steps
-        if minutes:
-            done = max(done, state["seconds"] / (60 * minutes))
-        if done >= 1:
-            break
-        scale = min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
-        for group in adam.param_groups:
-            group["lr"] = rate * scale
-        for twin in twins[1:]:
-            twin.load_state_dict(net.state_dict())
-        found = list(pool.map(lambda part: backward(twins[part], data, kept, seed, step, part, dev), range(PARTS)))
-        for twin in twins[1:]:
-            for p, q in zip(net.parameters(), twin.parameters()):
-                if p.grad is not None:
-                    p.grad += q.grad
-        torch.nn.utils.clip_grad_norm_(learned, 2.0)
-        adam.step()
-        window.append(np.mean(found, 0))
-        state["step"] += 1
-        state["seconds"] = time.time() - begun
-        bar.update()
-        if state["step"] % 25 == 0 or state["step"] == steps:
-            logits = judge(net.folded(), kept_val)
-            loss, right = nll(logits, val.y), float((logits.argmax(1) == val.y).mean())
-            mean = np.mean(window, 0)
-            window = []
-            state["losses"].append([state["step"], *(round(float(v), 4) for v in (*mean, loss, right))])
-            log(f"cnn step {state['step']} loss {mean[0]:.3f} right {mean[1]:.3f} | val {loss:.3f} right {right:.3f} {state['seconds']:.0f} s")
-            if best is None or loss < state["best"]:
-                state["best"], best = loss, net.folded().state_dict()
-            torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path)
+    pool = ThreadPoolExecutor(PARTS)
+
+    def save(adam):
+        torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").rename(path)
+
+    for part, (wanted, top, title) in enumerate(((steps, rate, "crown"), (whole_steps, rate * WHOLE_RATE, "cnn"))):
+        if part < state["part"]:
+            continue
+        kept = stems(work, net, data, COPIES) if part == 0 else None
+        learned = net.crown_parameters() if part == 0 else list(net.parameters())
+        adam = torch.optim.AdamW(learned, top, weight_decay=1e-3)
+        if adam_state:
+            adam.load_state_dict(adam_state)
+            adam_state = None
+        if part == 1 and state["steps"][1] == 0:
+            best, state["best"] = None, None  # what ships is trained through and through
+        window, begun = [], time.time() - state["seconds"][part]
+        bar = tqdm(total=wanted, initial=state["steps"][part], desc=title)
+        for twin in twins:
+            twin.train()
+        while state["steps"][part] < wanted:
+            step = state["steps"][part]
+            done = max(step / wanted, state["seconds"][part] / (60 * minutes) if minutes else 0)
+            if done >= 1:
+                break
+            for group in adam.param_groups:
+                group["lr"] = top * scale(step, done)
+            for twin in twins[1:]:
+                twin.load_state_dict(net.state_dict())
+            found = list(pool.map(lambda k: backward(twins[k], data, kept, seed + part, step, k, dev), range(PARTS)))
+            for twin in twins[1:]:
+                for p, q in zip(net.parameters(), twin.parameters()):
+                    if p.grad is not None:
+                        p.grad += q.grad
+            torch.nn.utils.clip_grad_norm_(learned, 2.0)
+            adam.step()
+            window.append(np.mean(found, 0))
+            state["steps"][part] += 1
+            state["step"] += 1
+            state["seconds"][part] = time.time() - begun
+            bar.update()
+            if state["steps"][part] % 50 == 0 or state["steps"][part] == wanted:
+                plain = net.folded()
+                logits, _ = predict(plain, val)
+                loss, right = nll(logits, val.y), float((logits.argmax(1) == val.y).mean())
+                mean = np.mean(window, 0)
+                window = []
+                state["losses"].append([state["step"], *(round(float(v), 4) for v in (*mean, loss, right))])
+                log(f"{title} step {state['steps'][part]} loss {mean[0]:.3f} right {mean[1]:.3f} | val {loss:.3f} right {right:.3f} {state['seconds'][part]:.0f} s")
+                if best is None or loss < state["best"]:
+                    state["best"], best = loss, plain.state_dict()
+                    state["best_part"] = title
+                save(adam)
+        state["part"] = part + 1
+        save(adam)
     if best is None:
         best = net.folded().state_dict()
-    torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path)
+        save(adam)
     return state
 
 

@@ -1,8 +1,7 @@
 """Difference cubes for the 3D CNN, made with the int8 BCDU-Net that ships.
 
-A training cube is resized to 50 slices before the denoiser instead of after, which costs a sixth: the
-input term of the difference is the same, only the reconstruction is taken of averaged slices. Studies
-that are judged (kind `exact`) go through the box's order, every slice. Each cube starts from a volume of the cohort that
+A training cube takes every third millimetre through the denoiser, a study that is judged (kind
+`exact`) every one, as the box does; both are then resized to 50 slices. Each training cube starts from a volume of the cohort that
 is moved, scaled, blurred and made noisy. Control volumes, real ones and phantoms, also get simulated
 findings of all three classes, so that no class is tied to a source.
 """
@@ -94,9 +93,7 @@ def reconstruct(session, v):
     return out
 
 
-def difference_cube(session, v, exact):
-    if not exact:
-        v = resample.along_z(v, DEPTH)
+def difference_cube(session, v):
     return resample.along_z(v - reconstruct(session, v), DEPTH)
 
 
@@ -153,7 +150,7 @@ def build(work, model, cubes, deadline=None, threads=2):
             if deadline and time.time() > deadline:
                 return None
             torch.set_num_threads(1)
-            d = difference_cube(session, input_volume(work, cube), cube.kind == "exact")
+            d = difference_cube(session, input_volume(work, cube))
             part = out.with_suffix(".part.npy")
             np.save(part, d.astype(np.float16))
             part.rename(out)

@@ -225,7 +225,7 @@ class Cnn(nn.Module):
 
 
 class NormedCnn(Cnn):
-    """The CNN as it is trained: batch norm behind the convolutions of the crown.
+    """The CNN as it is trained: batch norm behind the convolutions of the crown, a stem that starts as filters.
 
     Ten plain layers lose the little that differs between two chests and end at a constant answer.
     `folded` gives the plain network back, the same to rounding.
@@ -233,14 +233,19 @@ class NormedCnn(Cnn):
 
     def __init__(self, size=128):
         super().__init__(size)
+        self.size = size
         self.norms = nn.ModuleList(nn.BatchNorm3d(c) for c in self.WIDTHS[self.STEM:])
+
+    def crown_parameters(self):
+        in_stem = lambda name: name.startswith("convs.") and int(name.split(".")[1]) < self.STEM
+        return [p for name, p in self.named_parameters() if not in_stem(name)]
 
     def normed(self, n, x):
         return self.norms[n - self.STEM](x) if n >= self.STEM else x
 
     @torch.no_grad()
     def start_stem(self):
-        """Sets the stem to a bank of smoothing filters: how dense, how large, how fine a difference is.
+        """Starts the stem as a bank of smoothing filters: how dense, how large, how fine a difference is.
 
         Every filter is symmetric, so that a flip of the cube is a flip of the stem's output. The gain
         of ten brings differences of hundredths to order one; biases cut at steps of density.
@@ -250,6 +255,7 @@ class NormedCnn(Cnn):
         box, point = torch.full((3, 3, 3), 1 / 27), torch.zeros(3, 3, 3)
         point[1, 1, 1] = 1
         k0, k1, k2, k3 = self.convs[:4]
+        drawn = [conv.weight.clone() for conv in (k0, k1, k2, k3)]
         for conv in (k0, k1, k2, k3):
             conv.weight.zero_(), conv.bias.zero_()
         bank = [(smooth, 0), (-smooth, 0), (smooth, 0.5), (smooth, 1.0), (point - box, 0), (box - point, 0), (smooth, 2.0), (box, 0.3)]
@@ -262,11 +268,14 @@ class NormedCnn(Cnn):
             k2.weight[8 + n, source], k2.bias[8 + n] = kernel, -cut
         for n in range(16):
             k3.weight[n, n] = smooth if n < 8 else point
+        # A little of the random start in every kernel, so that no two weights stay alike for ever.
+        for conv, draw in zip((k0, k1, k2, k3), drawn):
+            conv.weight.add_(0.05 * draw)
         return self
 
     @torch.no_grad()
     def folded(self):
-        plain = Cnn()
+        plain = Cnn(self.size).to(self.head.weight.device)
         plain.dense, plain.head = copy.deepcopy(self.dense), copy.deepcopy(self.head)
         plain.convs = copy.deepcopy(self.convs)
         for conv, norm in zip(plain.convs[self.STEM:], self.norms):
