@@ -6,6 +6,7 @@ stage finds what the earlier ones left in the work folder and goes on where it w
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -113,6 +114,9 @@ def training_facts(work, a):
 
 
 def main():
+    if sys.argv[1:2] == ["import-keras"]:
+        from . import import_keras
+        return import_keras.main(sys.argv[2:])
     a = options()
     np.seterr(all="ignore")
     for stage in STAGES if a.stage == "all" else [a.stage]:

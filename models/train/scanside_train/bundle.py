@@ -58,16 +58,7 @@ def quantize_bcdu(work, checkpoint, size, log=print):
     wanted = [full.run(None, {"input": s[None, None]})[0] for s in held]
     if min(float(w.std()) for w in wanted) < 1e-3:
         raise SystemExit("dead output: the reconstruction of a slice is constant")
-    best, seen = None, quantize.collect(fp32, slices)
-    for method in ("mse", "minmax"):
-        int8 = export.bcdu(net, size, quantize.ranges(seen, method))
-        run = quantize.session(int8)
-        error = np.stack([np.abs(run.run(None, {"input": s[None, None]})[0] - w) for s, w in zip(held, wanted)])
-        facts = {"method": method, "mean_abs": float(error.mean()), "p99_abs": float(np.quantile(error, 0.99)),
-                 "max_abs": float(error.max()), "slices": len(held)}
-        log(f"int8 ({method}) against fp32: {facts}")
-        if best is None or facts["mean_abs"] < best[1]["mean_abs"]:
-            best = (int8, facts)
+    best = quantize.best(net, size, fp32, slices, held, log)
     onnx.save(best[0], folder / "bcdu.onnx")
     (folder / "int8.json").write_text(json.dumps(best[1]))
     return best[1]
