@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 
-from . import classify, cohort, cubes, denoise, export, lungs, nets, quantize
+from . import classify, cohort, cubes, denoise, export, lungs, nets, quantize, splits
 
 # A difference above this inside the lungs counts as involved: 0.10 of 1400 HU is 140 HU over expected.
 # Controls stay under one voxel in a hundred there, ground glass does not.
@@ -74,7 +74,7 @@ def round_to_half(net):
 
 def load_cnn(work, size, name="cnn"):
     net = nets.Cnn(size)
-    net.load_state_dict(torch.load(Path(work) / f"{name}.pt", weights_only=False)["best"])
+    net.load_state_dict(torch.load(Path(work) / f"{name}.pt", weights_only=False, map_location="cpu")["best"])
     return round_to_half(net).eval()
 
 
@@ -187,7 +187,9 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
         found = [run(x) for x in data.x]
         return np.array([a for a, _ in found]).reshape(-1, 3), np.array([b for _, b in found]).reshape(-1, 32)
 
-    train, val, test = (classify.Set(work, s) for s in ("train", "val", "test"))
+    cnn_state = torch.load(work / "cnn.pt", weights_only=False, map_location="cpu")["state"]
+    scheme = cnn_state.get("scheme", splits.TABLE)
+    train, val, test = (classify.Set(work, s, scheme) for s in ("train", "val", "test"))
     # The features of training cubes come without augmentation.
     _, t_features = classify.predict(net, train)
     v_logits, v_features = run_all(val)
@@ -217,7 +219,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     }
     real = []
     for split in ("eval", "seen"):
-        for c, x in zip(*(lambda s: (s.rows, s.x))(classify.Set(work, split))):
+        for c, x in zip(*(lambda s: (s.rows, s.x))(classify.Set(work, split, scheme))):
             logits, f = run(x)
             p, d = classify.softmax(logits[None], heat)[0], float(classify.distances(f[None], means, inverse)[0])
             call = decide(p, d, limits, far)
@@ -287,7 +289,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
                    "cube": "h = (i * 2654435761) mod 2^32 with i counting z, y, x from 0; value = ((h >> 8) / 16777216 - 0.5) * 0.2 in f32",
                    "cube_probabilities": p[0].tolist(), "cube_logits": logits[0].tolist(), "cube_feature_sum": float(f.sum()),
                    "bcdu_seconds": clock[0], "cnn_seconds": clock[1], "seconds_on": "ONNX Runtime, one thread, busy x86-64 host"},
-        "training": {**facts.get("training", {}), "cubes": counts, "cnn_losses_step_train_right_val_right": torch.load(work / "cnn.pt", weights_only=False)["state"]["losses"]},
+        "training": {**facts.get("training", {}), "cubes": counts, "split": scheme, "cnn_losses_step_train_right_val_right": cnn_state["losses"]},
         "evaluation": evaluation,
         "limits": {"sentences": [*facts.get("limits", []), outcome]},
     }
