@@ -12,6 +12,8 @@ import unittest
 from pathlib import Path
 
 BIN = os.environ.get("SCANSIDE_BIN")
+if not BIN:
+    print("SKIPPED: the way from phantoms to a bundle, because SCANSIDE_BIN is not set")
 
 
 @unittest.skipUnless(BIN, "SKIPPED: SCANSIDE_BIN is not set")
