@@ -160,15 +160,6 @@ def cnn(path, size=None):
     return net.eval(), file, size
 
 
-def drawn_slice(size):
-    """A slice for the golden where there is no volume: two lungs in a body, with soft edges."""
-    y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
-    soft = lambda r: 1 / (1 + np.exp(np.clip((r - 1) * 20, -50, 50)))
-    body = soft((x / 0.9) ** 2 + (y / 0.7) ** 2)
-    lungs = sum(soft(((x - s * 0.42) / 0.32) ** 2 + (y / 0.5) ** 2) for s in (-1, 1))
-    return np.clip(0.74 * body - 0.6 * lungs, 0, 1).astype(np.float32)
-
-
 def slices_of(folder, size, number, seed=9):
     """`number` slices from the volumes in a folder, drawn evenly from all of them."""
     paths = sorted(Path(folder).glob("*.npy"))
@@ -190,7 +181,7 @@ def write(out, bcdu_path, cnn_path, volumes=None, name="imported", version="0", 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     model, form, int8 = export.bcdu(first, size), "f32", {}
-    golden = drawn_slice(size)
+    golden = bundle.drawn_slice(size)
     if volumes:
         drawn = slices_of(volumes, size, CALIBRATION + HELD)
         model, int8 = quantize.best(first, size, model, drawn[HELD:], drawn[:HELD], log)

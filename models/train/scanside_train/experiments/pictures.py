@@ -22,8 +22,9 @@ def look(work, study, model=None):
         raise SystemExit(f"{study} is not in {work}/volumes.csv")
     v = cohort.load(work, study, 3, 1)
     session = quantize.session(model or Path(work) / "export" / "bcdu.onnx", 1)
-    m = lungs.mask(v)
-    d = v - cubes.reconstruct(session, v)
+    clean = cubes.reconstruct(session, v)
+    # Where the network sees lung behind an opacity at the pleura, there is lung, as the box has it.
+    d, m = v - clean, lungs.mask(np.minimum(v, clean))
     # The pleura itself differs a little everywhere; one pixel off it, as the box counts.
     inner = np.stack([ndimage.binary_erosion(s) for s in m])
     return v, np.where(inner, d, 0.0), m
@@ -83,10 +84,10 @@ def cloud(work, study, out, model=None):
     for n, (turn, words) in enumerate(((-90, "from the front"), (0, "from the left"))):
         axes = figure.add_subplot(1, 2, n + 1, projection="3d")
         # y grows to the back and x to the patient's left.
-        axes.scatter(surface[:, 2], surface[:, 1], surface[:, 0], s=0.4, color="#b8b8b8", alpha=0.15, linewidths=0)
-        axes.scatter(infection[:, 2], infection[:, 1], infection[:, 0], s=2, color=VIOLET, alpha=0.6, linewidths=0)
+        axes.scatter(surface[:, 2], surface[:, 1], surface[:, 0], s=2, color="#8c8c8c", alpha=0.25, linewidths=0)
+        axes.scatter(infection[:, 2], infection[:, 1], infection[:, 0], s=3, color=VIOLET, alpha=0.6, linewidths=0)
         if len(surface):
-            axes.set_box_aspect(np.ptp(surface, 0)[[2, 1, 0]].clip(1))
+            axes.set_box_aspect(np.ptp(surface, 0)[[2, 1, 0]].clip(1), zoom=1.5)
         axes.view_init(elev=8, azim=turn)
         axes.set_axis_off()
         axes.set_title(words, fontsize=8)
