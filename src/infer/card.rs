@@ -189,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn the_other_published_size_and_profile_need_only_another_card() {
+        let text = GOOD.replace("size = 128", "size = 240");
+        let recipe = Card::parse(&text.replace("\"paper\"", "\"release\""))
+            .unwrap()
+            .recipe();
+        assert_eq!(recipe.size.pixels(), 240);
+        assert_eq!(recipe.profile, Profile::Release);
+    }
+
+    #[test]
     fn a_card_that_contradicts_the_program_is_refused() {
         for (from, to) in [
             ("\"covid19\", \"cap\"]", "\"cap\", \"covid19\"]"),

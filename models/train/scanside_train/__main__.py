@@ -1,18 +1,21 @@
 """The command line of the recipe: `python -m scanside_train STAGE --work DIR ...`.
 
+Beside the stages: `experiment` (the papers' experiments) and `import-keras` (published weights).
+
 Stages: cohort, lungs, denoise, quantize, cubes, cnn, bundle; `all` runs them in this order. Each
 stage finds what the earlier ones left in the work folder and goes on where it was stopped.
 """
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from . import bundle, classify, cohort, cubes, denoise
+from . import bundle, classify, cohort, cubes, denoise, splits
 
 STAGES = ("cohort", "lungs", "denoise", "quantize", "cubes", "cnn", "bundle")
 
@@ -38,7 +41,6 @@ def options():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--lungs-steps", type=int, default=100)
     ap.add_argument("--denoise-steps", type=int, default=3000)
-    ap.add_argument("--denoise-rate", type=float, default=1e-3)
     ap.add_argument("--denoise-minutes", type=float, help="stop there even if steps are left")
     ap.add_argument("--published-noise", type=float, default=denoise.PUBLISHED_SHARE, help="share of noisy slices with the published noise")
     ap.add_argument("--start", help="checkpoint of BCDU-Net to start the denoiser from")
@@ -48,9 +50,10 @@ def options():
     ap.add_argument("--cnn-steps", type=int, default=400, help="steps of the 3D CNN's crown alone")
     ap.add_argument("--cnn-whole-steps", type=int, default=600, help="steps of the whole 3D CNN after that")
     ap.add_argument("--cnn-minutes", type=float, help="bounds each of the two parts")
+    ap.add_argument("--split", type=splits.parse, default=splits.TABLE, help="who is held out from the 3D CNN: table (the cohort file), 95-5, 90-10, or 5-fold:0 to 5-fold:4")
     ap.add_argument("--cnn-rate", type=float, default=1e-3)
     ap.add_argument("--jobs", type=int, default=2, help="volumes or cubes made at a time")
-    ap.add_argument("--name", default="covidctnet-128")
+    ap.add_argument("--name", help="default: covidctnet-SIZE")
     ap.add_argument("--version", default="0.1.0")
     ap.add_argument("--note", action="append", default=[], help="a sentence for the card's training section")
     return ap.parse_args()
@@ -69,19 +72,19 @@ def run(stage, a):
         denoise.train(work, "lungs", a.lungs_steps, a.seed)
     elif stage == "denoise":
         start = a.start or (work / "lungs.pt" if (work / "lungs.pt").exists() else None)
-        denoise.train(work, "denoise", a.denoise_steps, a.seed, a.denoise_rate, published=a.published_noise, minutes=a.denoise_minutes, start=start)
+        denoise.train(work, "denoise", a.denoise_steps, a.seed, published=a.published_noise, minutes=a.denoise_minutes, start=start)
     elif stage == "quantize":
         bundle.quantize_bcdu(work, work / "denoise.pt", a.size)
     elif stage == "cubes":
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
         cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs)
     elif stage == "cnn":
-        classify.train(work, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes, a.size)
+        classify.train(work, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes, a.size, scheme=a.split)
     elif stage == "bundle":
         if not a.out:
             raise SystemExit("the stage `bundle` needs --out")
         labels = json.loads(Path(a.labels).read_text()) if a.labels else {}
-        bundle.write(work, a.out, a.size, a.name, a.version, {"slice_labels": labels, "training": training_facts(work, a), "limits": LIMITS})
+        bundle.write(work, a.out, a.size, a.name or f"covidctnet-{a.size}", a.version, {"slice_labels": labels, "training": training_facts(work, a), "limits": LIMITS})
     times = work / "seconds.json"
     seconds = json.loads(times.read_text()) if times.exists() else {}
     seconds[stage] = round(seconds.get(stage, 0) + time.time() - begun, 1)
@@ -102,7 +105,7 @@ def training_facts(work, a):
     return {
         "volumes": counts, "seed": a.seed, "notes": a.note,
         "licences": json.loads(licences.read_text()) if licences.exists() else {},
-        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
+        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": "Adam 1e-3, cosine from half way", "arithmetic": "bf16 autocast",
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},
@@ -114,6 +117,12 @@ def training_facts(work, a):
 
 
 def main():
+    if sys.argv[1:2] == ["import-keras"]:
+        from . import import_keras
+        return import_keras.main(sys.argv[2:])
+    if sys.argv[1:2] == ["experiment"]:
+        from .experiments import main as experiments
+        return experiments(sys.argv[2:])
     a = options()
     np.seterr(all="ignore")
     for stage in STAGES if a.stage == "all" else [a.stage]:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 
-from . import classify, cohort, cubes, denoise, export, lungs, nets, quantize
+from . import classify, cohort, cubes, denoise, export, lungs, nets, quantize, splits
 
 # A difference above this inside the lungs counts as involved: 0.10 of 1400 HU is 140 HU over expected.
 # Controls stay under one voxel in a hundred there, ground glass does not.
@@ -27,6 +27,15 @@ def golden_cube(size):
     h = (i * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)
     unit = (h >> np.uint64(8)).astype(np.float32) / np.float32(16777216)
     return ((unit - np.float32(0.5)) * np.float32(0.2)).reshape(1, 1, cubes.DEPTH, size, size)
+
+
+def drawn_slice(size):
+    """A slice for the golden where there is no phantom, since a patient's may not be in a bundle: two lungs in a body."""
+    y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
+    soft = lambda r: 1 / (1 + np.exp(np.clip((r - 1) * 20, -50, 50)))
+    body = soft((x / 0.9) ** 2 + (y / 0.7) ** 2)
+    lungs = sum(soft(((x - s * 0.42) / 0.32) ** 2 + (y / 0.5) ** 2) for s in (-1, 1))
+    return np.clip(0.74 * body - 0.6 * lungs, 0, 1).astype(np.float32)
 
 
 def load_bcdu(path):
@@ -58,16 +67,7 @@ def quantize_bcdu(work, checkpoint, size, log=print):
     wanted = [full.run(None, {"input": s[None, None]})[0] for s in held]
     if min(float(w.std()) for w in wanted) < 1e-3:
         raise SystemExit("dead output: the reconstruction of a slice is constant")
-    best, seen = None, quantize.collect(fp32, slices)
-    for method in ("mse", "minmax"):
-        int8 = export.bcdu(net, size, quantize.ranges(seen, method))
-        run = quantize.session(int8)
-        error = np.stack([np.abs(run.run(None, {"input": s[None, None]})[0] - w) for s, w in zip(held, wanted)])
-        facts = {"method": method, "mean_abs": float(error.mean()), "p99_abs": float(np.quantile(error, 0.99)),
-                 "max_abs": float(error.max()), "slices": len(held)}
-        log(f"int8 ({method}) against fp32: {facts}")
-        if best is None or facts["mean_abs"] < best[1]["mean_abs"]:
-            best = (int8, facts)
+    best = quantize.best(net, size, fp32, slices, held, log)
     onnx.save(best[0], folder / "bcdu.onnx")
     (folder / "int8.json").write_text(json.dumps(best[1]))
     return best[1]
@@ -83,7 +83,7 @@ def round_to_half(net):
 
 def load_cnn(work, size, name="cnn"):
     net = nets.Cnn(size)
-    net.load_state_dict(torch.load(Path(work) / f"{name}.pt", weights_only=False)["best"])
+    net.load_state_dict(torch.load(Path(work) / f"{name}.pt", weights_only=False, map_location="cpu")["best"])
     return round_to_half(net).eval()
 
 
@@ -196,7 +196,9 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
         found = [run(x) for x in data.x]
         return np.array([a for a, _ in found]).reshape(-1, 3), np.array([b for _, b in found]).reshape(-1, 32)
 
-    train, val, test = (classify.Set(work, s) for s in ("train", "val", "test"))
+    cnn_state = torch.load(work / "cnn.pt", weights_only=False, map_location="cpu")["state"]
+    scheme = cnn_state.get("scheme", splits.TABLE)
+    train, val, test = (classify.Set(work, s, scheme) for s in ("train", "val", "test"))
     # The features of training cubes come without augmentation.
     _, t_features = classify.predict(net, train)
     v_logits, v_features = run_all(val)
@@ -226,7 +228,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     }
     real = []
     for split in ("eval", "seen"):
-        for c, x in zip(*(lambda s: (s.rows, s.x))(classify.Set(work, split))):
+        for c, x in zip(*(lambda s: (s.rows, s.x))(classify.Set(work, split, scheme))):
             logits, f = run(x)
             p, d = classify.softmax(logits[None], heat)[0], float(classify.distances(f[None], means, inverse)[0])
             call = decide(p, d, limits, far)
@@ -251,7 +253,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
 
     # Goldens: a phantom's slice and a cube made of integers.
     rows = [r for r in cohort.read_table(work) if r.source == "phantom" and r.split == "test" and r.label == "covid19"]
-    v = cohort.load(work, rows[0].name)
+    v = cohort.load(work, rows[0].name) if rows else drawn_slice(size)[None]
     golden = np.ascontiguousarray(v[int(len(v) * 0.4)][None]).astype(np.float32)
     np.save(out / "golden_slice.npy", golden)
     wanted = bcdu.run(None, {"input": golden[None]})[0][0].astype(np.float32)
@@ -291,12 +293,12 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
         "features": {"file": "features.npy", "layout": "f32 (35, 32): three class means, then the inverse covariance",
                      "distance": "least over classes of sqrt((f - m)' S (f - m))"},
         "involvement": {"difference_threshold": INVOLVED, "rule": "lung voxels whose signed difference is above the threshold; one pixel off the pleura; share of lung volume"},
-        "golden": {"slice": "golden_slice.npy", "output": "golden_output.npy", "slice_from": f"{rows[0].name}, made by scanside phantom",
+        "golden": {"slice": "golden_slice.npy", "output": "golden_output.npy", "slice_from": f"{rows[0].name}, made by scanside phantom" if rows else "two drawn lungs",
                    "output_std": float(wanted.std()),
                    "cube": "h = (i * 2654435761) mod 2^32 with i counting z, y, x from 0; value = ((h >> 8) / 16777216 - 0.5) * 0.2 in f32",
                    "cube_probabilities": p[0].tolist(), "cube_logits": logits[0].tolist(), "cube_feature_sum": float(f.sum()),
                    "bcdu_seconds": clock[0], "cnn_seconds": clock[1], "seconds_on": "ONNX Runtime, one thread, busy x86-64 host"},
-        "training": {**facts.get("training", {}), "cubes": counts, "cnn_losses_step_train_right_val_right": torch.load(work / "cnn.pt", weights_only=False)["state"]["losses"]},
+        "training": {**facts.get("training", {}), "cubes": counts, "split": scheme, "cnn_losses_step_train_right_val_right": cnn_state["losses"]},
         "evaluation": evaluation,
         "limits": {"sentences": [*facts.get("limits", []), outcome]},
     }

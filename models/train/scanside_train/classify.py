@@ -15,7 +15,7 @@ from scipy import ndimage, optimize
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from . import cohort, cubes, nets
+from . import cohort, cubes, lungs, nets, splits
 
 # A step's batch, worked on in parts, one thread each.
 BATCH, PARTS = 12, 2
@@ -25,13 +25,15 @@ COPIES = 3
 WHOLE_RATE = 0.4
 # Softened targets keep the logits small where simulation and life differ.
 SMOOTHING = 0.05
+# Steps between looks at the validation cubes, with a checkpoint each.
+JUDGE_EVERY = 50
 
 
 class Set:
-    """Cubes of one split in memory as float16."""
+    """Cubes of one split in memory as float16. `scheme` says who is in which split, see `splits`."""
 
-    def __init__(self, work, split):
-        self.rows = [c for c in cubes.read_table(work) if c.split == split]
+    def __init__(self, work, split, scheme=splits.TABLE):
+        self.rows = [c for c in splits.placed(work, cubes.read_table(work), scheme) if c.split == split]
         self.x = [np.load(Path(work) / "cubes" / f"{c.name}.npy") for c in self.rows]
         self.y = np.array([cohort.LABELS.index(c.label) for c in self.rows])
         # Within a class a real source weighs as much as the phantoms, as far as it has cubes.
@@ -57,7 +59,8 @@ def augment(rng, cube):
     if rng.random() < 0.5:
         x = x + np.float32(rng.uniform(0, 0.015)) * rng.standard_normal(x.shape, np.float32)
     if rng.random() < 0.3:
-        x = ndimage.gaussian_filter(x, (0, rng.uniform(0, 0.7), rng.uniform(0, 0.7)))
+        fine = lungs.fineness(x.shape[-1])
+        x = ndimage.gaussian_filter(x, (0, fine * rng.uniform(0, 0.7), fine * rng.uniform(0, 0.7)))
     if rng.random() < 0.3:
         x = x + np.float32(rng.normal(0, 0.005))
     return x
@@ -148,7 +151,7 @@ def scale(step, done):
     return min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, log=print, name="cnn"):
+def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, log=print, name="cnn", scheme=splits.TABLE):
     """`steps` of the crown, then `whole_steps` of the whole network; `minutes` bound each of them.
     Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
     path = Path(work) / f"{name}.pt"
@@ -156,19 +159,21 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
     net = nets.NormedCnn(size).start(seed)
     net.start_stem()
     net = net.to(dev, memory_format=torch.channels_last_3d)
-    state = {"part": 0, "step": 0, "steps": [0, 0], "losses": [], "seconds": [0.0, 0.0], "best": None}
+    state = {"part": 0, "step": 0, "steps": [0, 0], "losses": [], "seconds": [0.0, 0.0], "best": None, "scheme": scheme}
     best, adam_state = None, None
     if path.exists():
         saved = torch.load(path, weights_only=False, map_location=dev)
         net.load_state_dict(saved["net"])
         state, best, adam_state = saved["state"], saved["best"], saved["adam"]
-    data, val = Set(work, "train"), Set(work, "val")
+        if state.setdefault("scheme", splits.TABLE) != scheme:
+            raise SystemExit(f"{path} was trained on the split {state['scheme']}, not on {scheme}: delete it to begin again")
+    data, val = Set(work, "train", scheme), Set(work, "val", scheme)
     log(f"cubes: {len(data)} train, {len(val)} val")
     twins = [net] + [copy.deepcopy(net) for _ in range(PARTS - 1)]
     pool = ThreadPoolExecutor(PARTS)
 
     def save(adam):
-        torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state, "best": best}, path.with_suffix(".tmp"))
+        torch.save({"net": net.state_dict(), "adam": adam and adam.state_dict(), "state": state, "best": best}, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").rename(path)
 
     for part, (wanted, top, title) in enumerate(((steps, rate, "crown"), (whole_steps, rate * WHOLE_RATE, "cnn"))):
@@ -207,7 +212,7 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
             state["step"] += 1
             state["seconds"][part] = time.time() - begun
             bar.update()
-            if state["steps"][part] % 50 == 0 or state["steps"][part] == wanted:
+            if state["steps"][part] % JUDGE_EVERY == 0 or state["steps"][part] == wanted:
                 plain = net.folded()
                 logits, _ = predict(plain, val)
                 loss, right = nll(logits, val.y), float((logits.argmax(1) == val.y).mean())
@@ -220,10 +225,10 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
                     state["best_part"] = title
                 save(adam)
         state["part"] = part + 1
-        save(adam)
+        save(None)  # the next part begins with a fresh optimiser
     if best is None:
         best = net.folded().state_dict()
-        save(adam)
+        save(None)
     return state
 
 

@@ -1,6 +1,7 @@
 """Volumes for training: DICOM studies through `scanside preprocess`, phantoms through `scanside phantom`.
 
-The cohort file is a CSV with the columns path,label,source,split. Label is control, covid19 or cap,
+The cohort file is a CSV with the columns path,label,source,split and, where a patient has more than one
+study, patient. Label is control, covid19 or cap,
 split is train, val, test, or eval (looked at, never trained on or tuned on). Every volume rests as
 float16 under WORK/volumes, with a row in WORK/volumes.csv; what is there is not made again.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 SCANNERS = ("ge", "siemens", "philips", "canon")
-# Slice thickness of phantoms in mm; thin ones are costly to make and say little more at 128.
+# Slice thickness of phantoms in mm; thin ones are costly to make and say little more on the network's grid.
 THICKNESS = (2.0, 2.5, 3.0, 4.0, 5.0, 5.0)
 LABELS = ("control", "covid19", "cap")
 
@@ -29,6 +30,7 @@ class Row:
     source: str
     split: str
     detail: str = ""
+    patient: str = ""  # empty: the volume is its patient
 
 
 def read_table(work):
@@ -64,8 +66,10 @@ def preprocess(scanside, folder, out, size):
     part.rename(out)
 
 
-def phantom_split(seed):
-    """Split by patient: a phantom's seed is its patient."""
+def phantom_split(seed, n=0, of=10):
+    """Split by patient: a phantom's seed is its patient. Of fewer than ten the last two are held out."""
+    if of < 10:
+        return {of - 1: "test", of - 2: "val"}.get(n, "train")
     return {7: "val", 8: "test", 9: "test"}.get(seed % 10, "train")
 
 
@@ -91,18 +95,21 @@ def build(work, scanside, size=128, phantoms=0, first_seed=1000, studies=None, m
     folder = Path(work) / "volumes"
     folder.mkdir(parents=True, exist_ok=True)
     rows = {r.name: r for r in read_table(work)}
+    for found in list(folder.glob("*.npy"))[:1]:
+        if (there := np.load(found, mmap_mode="r").shape[-1]) != size:
+            raise SystemExit(f"{work} holds volumes of {there} x {there}; those of {size} x {size} need a work folder of their own")
     jobs_todo = []
     if studies:
         with open(studies, newline="") as f:
             for r in csv.DictReader(f):
                 path = (Path(studies).parent / r["path"]).resolve()
                 name = f"{r['source']}_{path.name}".replace(" ", "_")
-                row = Row(name, r["label"], r["source"], r["split"], "")
+                row = Row(name, r["label"], r["source"], r["split"], "", r.get("patient") or "")
                 jobs_todo.append((row, lambda out, p=path: preprocess(scanside, p, out, size)))
     for n in range(phantoms):
         for k, label in enumerate(LABELS):
             seed = first_seed + n + 100_000 * k  # no two phantoms share a body
-            row = Row(f"phantom_{label}_{seed}", label, "phantom", phantom_split(seed), phantom_detail(seed))
+            row = Row(f"phantom_{label}_{seed}", label, "phantom", phantom_split(seed, n, phantoms), phantom_detail(seed))
             jobs_todo.append((row, lambda out, l=label, s=seed: make_phantom(scanside, l, s, out, size, matrix)))
 
     def work_on(job):

@@ -62,12 +62,13 @@ def degrade(rng, v, m):
         v = v * (1 + m * (v < 0.35) * np.float32(rng.uniform(-0.35, 0.35)))
     if rng.random() < 0.5:
         v = ndimage.gaussian_filter(v, (rng.uniform(0, 1.2), 0, 0))
+    fine = lungs.fineness(v.shape[-1])
     if rng.random() < 0.4:
-        sigma = rng.uniform(0, 0.8)
+        sigma = fine * rng.uniform(0, 0.8)
         v = ndimage.gaussian_filter(v, (0, sigma, sigma))
     if rng.random() < 0.7:
         grain = rng.standard_normal(v.shape).astype(np.float32)
-        blur = rng.uniform(0, 0.7)
+        blur = fine * rng.uniform(0, 0.7)
         v = v + np.float32(rng.uniform(0, 0.03)) * ndimage.gaussian_filter(grain, (rng.uniform(0, 0.7), blur, blur))
     if rng.random() < 0.4:
         v = v * np.float32(rng.uniform(0.94, 1.06))
@@ -94,7 +95,8 @@ def reconstruct(session, v):
 
 
 def difference_cube(session, v):
-    return resample.along_z(v - reconstruct(session, v), DEPTH)
+    """Input minus reconstruction on 50 slices; without a session the plain input, for the ablation."""
+    return resample.along_z(v - reconstruct(session, v) if session else v, DEPTH)
 
 
 def plan(work, train_inserts, exact_per_class=None, asis=1, seed=1):
@@ -135,11 +137,11 @@ def weights(pool):
 
 
 def build(work, model, cubes, deadline=None, threads=2):
-    """Makes the cubes that are missing. Real exact ones first, then everything in mixed order."""
+    """Makes the cubes that are missing, with the network at `model` or, for the ablation, with none. Real exact ones first, then everything in mixed order."""
     import time
     folder = Path(work) / "cubes"
     folder.mkdir(parents=True, exist_ok=True)
-    session = quantize.session(model, 1)
+    session = quantize.session(model, 1) if model else None
     order = np.random.default_rng(3).permutation(len(cubes))
     first = [c for c in cubes if c.kind == "exact" and c.source != "phantom"]
     rest = [cubes[k] for k in order if cubes[k] not in first]

@@ -26,6 +26,8 @@ BATCH = 8
 PARTS = 2
 # How much heavier a pixel inside the lungs weighs in the loss.
 LUNG_WEIGHT = 4.0
+# Steps between checkpoints; what a stop can cost.
+KEEP_EVERY = 100
 # Share of noisy slices that get the published noise; the others get infection-like blobs.
 PUBLISHED_SHARE = 0.25
 
@@ -74,24 +76,26 @@ def augment(rng, v, m):
     m = m > 0.5
     if rng.random() < 0.5:  # breath: lungs lighter or denser
         v = v * (1 + m * (v < 0.4) * np.float32(rng.uniform(-0.4, 0.5)))
+    fine = lungs.fineness(size)
     if rng.random() < 0.3:
-        v = ndimage.gaussian_filter(v, rng.uniform(0.2, 0.8))
+        v = ndimage.gaussian_filter(v, fine * rng.uniform(0.2, 0.8))
     if rng.random() < 0.5:
         grain = rng.standard_normal(v.shape).astype(np.float32)
-        v = v + rng.uniform(0, 0.03) * ndimage.gaussian_filter(grain, rng.uniform(0, 0.8))
+        v = v + rng.uniform(0, 0.03) * ndimage.gaussian_filter(grain, fine * rng.uniform(0, 0.8))
     if rng.random() < 0.3:
         v = v * np.float32(rng.uniform(0.93, 1.07))
     return np.clip(v, 0, 1).astype(np.float32), m
 
 
 def batch(slices, seed, step, part, published=PUBLISHED_SHARE):
-    """Noisy input, clean target, lungs of one part: tensors (n, 1, S, S), the same for the same numbers."""
+    """Noisy input, clean target, lungs of one part: tensors (n, 1, S, S), the same for the same numbers.
+    `published` is the share of the published noise among noisy slices; None leaves all slices clean."""
     rng = np.random.default_rng([seed, step, part])
     xs, ys, ms = [], [], []
     for n in range(BATCH // PARTS):
         clean, m = slices.draw(rng)
         x = clean
-        if n % 2:
+        if n % 2 and published is not None:
             if rng.random() < published:
                 x = clean + perlin.field(rng, clean.shape[-1])
             else:
@@ -186,7 +190,7 @@ def train(work, stage, steps, seed=1, rate=1e-3, published=PUBLISHED_SHARE, minu
             window = []
             if state["step"] >= 300 and spread < 1e-2:
                 raise SystemExit("dead output: the reconstruction is constant; start again with another seed")
-        if state["step"] % 100 == 0:
+        if state["step"] % KEEP_EVERY == 0:
             save()
     save()
     return state

@@ -1,6 +1,7 @@
-"""Simulated findings in the 128 grid, so that every source of volumes has all three classes.
+"""Simulated findings, so that every source of volumes has all three classes.
 
-Works on every third 1-mm slice, where a voxel is roughly 3 mm on each side. Lesions follow what
+Works on every third 1-mm slice, where a voxel of the 128 grid is roughly 3 mm on each side; lengths are in
+such voxels and are stretched in the plane for finer grids. Lesions follow what
 the radiology of the three classes describes; no patient's lesion is copied. Control is not empty:
 it gets nodules, masses, scars, emphysema, dependent atelectasis, effusion and expiration.
 """
@@ -10,15 +11,17 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
+from . import lungs as lungs_
+
 CLASSES = ("control", "covid19", "cap")
 
 
 def noise(rng, shape, cell, octaves=3):
-    """Smooth fractal noise of about unit variance; `cell` is the coarse cell in voxels."""
+    """Smooth fractal noise of about unit variance; `cell` is the coarse cell in voxels, one or one per axis."""
     total = np.zeros(shape, np.float32)
     for k in range(octaves):
-        c = max(1.5, cell / 2**k)
-        coarse = rng.standard_normal([max(2, int(np.ceil(n / c)) + 1) for n in shape]).astype(np.float32)
+        cells = np.maximum(1.5, np.broadcast_to(cell, 3) / 2**k)
+        coarse = rng.standard_normal([max(2, int(np.ceil(n / c)) + 1) for n, c in zip(shape, cells)]).astype(np.float32)
         up = F.interpolate(torch.from_numpy(coarse)[None, None], size=tuple(shape), mode="trilinear", align_corners=True)
         total += up[0, 0].numpy() * np.float32(0.55**k)
     return total / max(1e-6, float(total.std()))
@@ -30,15 +33,18 @@ class Chest:
     def __init__(self, volume, lungs):
         self.v, self.lungs = volume.astype(np.float32).copy(), lungs
         self.shape = volume.shape
+        # Voxels of this grid per voxel of the 128 grid, by axis.
+        fine = lungs_.fineness(volume.shape[-1])
+        self.scale = np.array([1.0, fine, fine])
         z, y, x = np.nonzero(lungs)
         self.voxels = np.stack([z, y, x], 1)
-        self.mid = np.median(x) if len(x) else 64
+        self.mid = np.median(x) if len(x) else volume.shape[-1] / 2
         # Fractions inside the lungs: 0 anterior .. 1 posterior, 0 apex .. 1 base.
         lo, hi = np.percentile(y, [1, 99]) if len(y) else (0, 1)
         self.posterior = np.clip((np.arange(self.shape[1]) - lo) / max(1, hi - lo), 0, 1)
         lo, hi = np.percentile(z, [1, 99]) if len(z) else (0, 1)
         self.basal = 1 - np.clip((np.arange(self.shape[0]) - lo) / max(1, hi - lo), 0, 1)
-        self.depth = ndimage.distance_transform_edt(lungs).astype(np.float32)
+        self.depth = ndimage.distance_transform_edt(lungs, sampling=1 / self.scale).astype(np.float32)
 
     def pick(self, rng, weight=None, side=None):
         """A voxel of the lungs; `weight(posterior, basal, depth)` says where it is likely."""
@@ -49,17 +55,17 @@ class Chest:
         return v[rng.choice(len(v), p=w / w.sum())]
 
     def box(self, centre, radius):
-        return tuple(slice(max(0, int(c - radius)), min(n, int(c + radius) + 1)) for c, n in zip(centre, self.shape))
+        return tuple(slice(max(0, int(c - r)), min(n, int(c + r) + 1)) for c, r, n in zip(centre, radius * self.scale, self.shape))
 
     def blob(self, rng, centre, radii, warp, soft, cell=None):
         """Soft warped ellipsoid: its box and its alpha, gated to the lungs."""
         radii = np.asarray(radii, np.float32)
         box = self.box(centre, float(radii.max()) * (1 + warp) + 2)
         grids = np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij")
-        r = np.sqrt(sum(((g - c) / q) ** 2 for g, c, q in zip(grids, centre, radii))).astype(np.float32)
+        r = np.sqrt(sum(((g - c) / q) ** 2 for g, c, q in zip(grids, centre, radii * self.scale))).astype(np.float32)
         s = 1 - r
         if warp > 0:
-            s = s + np.float32(warp) * noise(rng, s.shape, cell or max(2, radii.mean() / 1.5)) * 0.5
+            s = s + np.float32(warp) * noise(rng, s.shape, (cell or max(2, radii.mean() / 1.5)) * self.scale) * 0.5
         return box, np.clip(s / soft, 0, 1) * self.lungs[box]
 
     def fill(self, box, alpha, density):
@@ -94,7 +100,7 @@ def covid(chest, rng):
                 a = a * (1 - 0.7 * core)
         density = ground_glass(rng)
         if rng.random() < 0.3:  # crazy paving: a fine net on the glass
-            density = density + 0.12 * (np.abs(noise(rng, a.shape, 2, 1)) < 0.35)
+            density = density + 0.12 * (np.abs(noise(rng, a.shape, 2 * chest.scale, 1)) < 0.35)
         chest.fill(box, a * rng.uniform(0.6, 1.0), density)
         if rng.random() < 0.2 + 0.4 * late:
             box, a = chest.blob(rng, centre, radii * rng.uniform(0.3, 0.7), 0.7, 0.4)
@@ -106,13 +112,13 @@ def nodules(chest, rng, side):
     centre = chest.pick(rng, lambda p, b, d: 0.3 + b, side)
     reach, density = rng.uniform(7, 22), rng.uniform(0.45, 0.75)
     for _ in range(int(rng.integers(15, 120))):
-        at = centre + rng.normal(0, reach / 2, 3)
+        at = centre + rng.normal(0, reach / 2, 3) * chest.scale
         if not all(0 <= int(c) < n for c, n in zip(at, chest.shape)) or not chest.lungs[tuple(at.astype(int))]:
             continue
         for _ in range(int(rng.integers(1, 4))):  # tree in bud: buds side by side
             box, a = chest.blob(rng, at, [rng.uniform(0.7, 2.0)] * 3, 0, 0.5)
             chest.fill(box, a, density)
-            at = at + rng.normal(0, 1.6, 3)
+            at = at + rng.normal(0, 1.6, 3) * chest.scale
     if rng.random() < 0.5:
         box, a = chest.blob(rng, centre, [reach * 0.8] * 3, 0.8, 0.6)
         chest.fill(box, a * rng.uniform(0.2, 0.6), ground_glass(rng))
@@ -127,14 +133,14 @@ def consolidation(chest, rng, side):
     normal = rng.normal(0, 1, 3) * (1.5, 1, 0.4)
     normal /= np.linalg.norm(normal)
     grids = np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij")
-    plane = sum(n * (g - c) for n, g, c in zip(normal, grids, centre)) + r * rng.uniform(-0.1, 0.6)
+    plane = sum(n * (g - c) / s for n, g, c, s in zip(normal, grids, centre, chest.scale)) + r * rng.uniform(-0.1, 0.6)
     if rng.random() < 0.7:
         a = a * np.clip(plane / 1.0, 0, 1)
-    density = solid(rng) * (1 + 0.08 * noise(rng, a.shape, 4, 2))
-    glass = np.clip(ndimage.gaussian_filter(a, rng.uniform(1, 3)) * 1.5, 0, 1) * chest.lungs[box]
+    density = solid(rng) * (1 + 0.08 * noise(rng, a.shape, 4 * chest.scale, 2))
+    glass = np.clip(ndimage.gaussian_filter(a, rng.uniform(1, 3) * chest.scale) * 1.5, 0, 1) * chest.lungs[box]
     chest.fill(box, glass * rng.uniform(0.3, 0.9), ground_glass(rng))
     if rng.random() < 0.75:  # air bronchograms
-        a = a * (np.abs(noise(rng, a.shape, rng.uniform(4, 7), 1)) > rng.uniform(0.05, 0.2))
+        a = a * (np.abs(noise(rng, a.shape, rng.uniform(4, 7) * chest.scale, 1)) > rng.uniform(0.05, 0.2))
     chest.fill(box, a * rng.uniform(0.75, 1.0), density)
     if rng.random() < 0.12:
         box, hole = chest.blob(rng, centre, [rng.uniform(2, 5)] * 3, 0.3, 0.4)
@@ -188,7 +194,7 @@ def background(chest, rng, share):
         band = np.exp(-chest.depth / width) * np.clip(chest.posterior * 4 - 2.8, 0, 1)[None, :, None] * chest.lungs
         chest.fill((slice(None),) * 3, (band * np.clip(0.4 + chest.basal, 0, 1)[:, None, None]).astype(np.float32), rng.uniform(0.2, 0.5))
     if hit(0.25):  # emphysema
-        holes = np.clip(noise(rng, chest.shape, rng.uniform(3, 8), 2) - 0.6, 0, 1) * chest.lungs
+        holes = np.clip(noise(rng, chest.shape, rng.uniform(3, 8) * chest.scale, 2) - 0.6, 0, 1) * chest.lungs
         chest.v *= 1 - np.float32(rng.uniform(0.3, 0.8)) * holes * (chest.v < 0.3)
     if hit(0.25):  # plate-like scars
         for _ in range(int(rng.integers(1, 4))):
@@ -205,7 +211,7 @@ def background(chest, rng, share):
 def insert(volume, lungs, label, rng):
     """The volume (every third slice) with findings of a class; the label is a name of CLASSES."""
     chest = Chest(volume, lungs)
-    if len(chest.voxels) < 500:
+    if len(chest.voxels) < 500 * chest.scale.prod():
         return chest.v
     background(chest, rng, 1.0 if label == "control" else 0.4)
     if label == "covid19":
