@@ -9,7 +9,9 @@ mod progress;
 
 use crate::base::ident::Class;
 use crate::config::{self, Config};
+use crate::delivery::scu::Options;
 use crate::phantom::{Kernel, Scanner};
+use crate::reception::tls::{Connector, Identity};
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -149,6 +151,9 @@ pub enum Command {
         /// Shuffles the images by this seed.
         #[arg(long, value_name = "SEED")]
         shuffle: Option<u64>,
+        /// Over TLS, with the files that this settings file names under [tls].
+        #[arg(long, value_name = "CONFIG")]
+        tls: Option<PathBuf>,
     },
     /// Asks a DICOM peer whether it is there.
     Echo {
@@ -156,6 +161,9 @@ pub enum Command {
         to: String,
         #[arg(long, default_value = "SCANSIDE_SCU")]
         calling: String,
+        /// Over TLS, with the files that this settings file names under [tls].
+        #[arg(long, value_name = "CONFIG")]
+        tls: Option<PathBuf>,
     },
     /// Tests the model on this machine.
     Check {
@@ -286,8 +294,26 @@ pub fn run(command: Command) -> Result<(), Failure> {
             calling,
             single,
             shuffle,
-        } => net::send(&to, &dir, &calling, single, shuffle),
-        Command::Echo { to, calling } => net::echo(&to, &calling),
+            tls,
+        } => {
+            let options = Options {
+                one_association_per_image: single,
+                shuffle,
+                tls: connector(tls.as_deref())?,
+                ..Options::new(&calling)
+            };
+            net::send(&to, &dir, &options)
+        }
+        Command::Echo { to, calling, tls } => {
+            let tls = connector(tls.as_deref())?;
+            net::echo(
+                &to,
+                &Options {
+                    tls,
+                    ..Options::new(&calling)
+                },
+            )
+        }
         Command::Check { config } => files::check(&load(config.as_deref())?),
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver { .. } => Err(Failure::failed(
@@ -307,6 +333,17 @@ fn load(path: Option<&Path>) -> Result<Config, Failure> {
         .map_err(|e| Failure::Usage(e.to_string()))
 }
 
+/// Our end of calls over TLS, from the settings file that was named.
+fn connector(path: Option<&Path>) -> Result<Option<Connector>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let Some(tls) = load(Some(path))?.tls else {
+        let words = format!("{} has no [tls]", path.display());
+        return Err(Failure::Usage(words));
+    };
+    let identity = Identity::load(&tls.files).map_err(|e| Failure::Usage(e.to_string()))?;
+    identity.connector().map(Some).map_err(Failure::failed)
+}
+
 fn serve(
     path: Option<&Path>,
     listen: Option<SocketAddr>,
@@ -318,6 +355,9 @@ fn serve(
     let mut config = load(path)?;
     if let Some(listen) = listen {
         config.listen = listen;
+        if let Some(tls) = &mut config.tls {
+            tls.listen.set_ip(listen.ip());
+        }
     }
     if let Some(title) = ae {
         config.ae_title = config::title(title).map_err(usage)?;
@@ -339,10 +379,18 @@ fn serve(
         std::process::abort();
     }));
     let options = crate::service::Options {
-        listener: net::inherited_listener()?,
+        listeners: net::inherited_listeners()?,
         watcher: Some(Box::new(|note| {
-            if let crate::service::Note::Ready { address, ae_title } = note {
+            if let crate::service::Note::Ready {
+                address,
+                secure,
+                ae_title,
+            } = note
+            {
                 println!("ready {address} {ae_title}");
+                if let Some(secure) = secure {
+                    println!("secure {secure} {ae_title}");
+                }
             }
         })),
         stop: None,

@@ -166,9 +166,10 @@ impl Desk {
     }
 
     /// The port is open and the queue of the last run is taken up.
-    pub(super) fn ready(&self, address: SocketAddr) {
+    pub(super) fn ready(&self, address: SocketAddr, secure: Option<SocketAddr>) {
         self.note(Note::Ready {
             address,
+            secure,
             ae_title: self.config.ae_title.clone(),
         });
     }
