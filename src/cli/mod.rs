@@ -6,6 +6,7 @@ pub mod demo;
 mod files;
 mod net;
 mod progress;
+mod visitors;
 
 use crate::base::ident::Class;
 use crate::config::{self, Config};
@@ -170,6 +171,25 @@ pub enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Prints who called: the last associations, accepted and refused.
+    Associations {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// So many of them.
+        #[arg(long, default_value_t = 40)]
+        last: u32,
+    },
+    /// For ten minutes the box notes callers that are on no list. They are refused all the same.
+    Learn {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Only prints the callers that were noted, ready to paste into the settings.
+        #[arg(long, conflicts_with = "stop")]
+        show: bool,
+        /// Ends the ten minutes now.
+        #[arg(long)]
+        stop: bool,
+    },
     /// Sends what is queued to the PACS. Not built yet.
     Deliver {
         #[arg(long)]
@@ -315,6 +335,17 @@ pub fn run(command: Command) -> Result<(), Failure> {
             )
         }
         Command::Check { config } => files::check(&load(config.as_deref())?),
+        Command::Associations { config, last } => {
+            visitors::associations(&load(config.as_deref())?, last)
+        }
+        Command::Learn { config, show, stop } => {
+            let config = load(config.as_deref())?;
+            match (show, stop) {
+                (true, _) => visitors::show(&config),
+                (_, true) => visitors::stop(&config),
+                _ => visitors::learn(&config),
+            }
+        }
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver { .. } => Err(Failure::failed(
             "delivery to a PACS is not built yet; reports are in the state folder and on the stick",

@@ -54,7 +54,6 @@ pub(super) struct Accepted {
     pub(super) contexts: Vec<Context>,
     pub(super) clearance: Clearance,
     pub(super) calling: String,
-    pub(super) called: String,
     pub(super) peer_max_pdu: u32,
 }
 
@@ -167,7 +166,6 @@ pub(super) fn negotiate(
         contexts,
         clearance,
         calling,
-        called,
         peer_max_pdu: request
             .user_variables
             .iter()

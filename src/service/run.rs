@@ -143,8 +143,10 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let (door, from_door) = mpsc::channel(DOOR);
     let (stop, stopped) = watch::channel(false);
     let pulse = Arc::new(AtomicU64::new(0));
+    let settings = Settings::new(&config.ae_title, config.access.clone());
+    let learning = Arc::clone(&settings.learning);
     let front = Front {
-        settings: Settings::new(&config.ae_title, config.access.clone()),
+        settings,
         inbox: spool.inbox(),
         keeper: Arc::new(SpoolAndStore {
             spool: Arc::clone(&spool),
@@ -178,7 +180,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         model_fault,
         ..Scene::default()
     };
-    let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop);
+    let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop, learning);
     desk.watch(runtime.handle().clone(), pulse, options.watcher);
     desk.take_up();
     desk.ready(address, secure);
