@@ -154,8 +154,8 @@ pub(super) fn offer(class: &str, syntax: &str) -> Offer {
 }
 
 /// A connection, plain or over TLS.
-trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line for S {}
+trait Line: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Line for S {}
 
 /// An association that we have asked for.
 pub struct Client {

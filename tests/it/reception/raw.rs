@@ -474,3 +474,124 @@ async fn a_stop_ends_idle_associations_at_once() {
         assert!(matches!(heard, Err(WireFault::Closed | WireFault::Lost(_))));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trickle_ends_by_the_progress_rule() {
+    let mut station = Station::with(|settings| {
+        assert_eq!(settings.timers.pace_bytes, 30_000);
+        settings.timers.pace_window = Duration::from_millis(400);
+    });
+    let mut raw = Raw::open(&station).await;
+    let mut stream = Raw::connect(&station).await;
+    let mut bytes = Vec::new();
+    dicom_ul::pdu::write_pdu(&mut bytes, &Pdu::AssociationRQ(request("SCANSIDE"))).unwrap();
+    // A request byte by byte, and a message byte by byte.
+    let trickle = tokio::spawn(async move {
+        for byte in bytes {
+            if stream.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut heard = [0; 10];
+        let _ = stream.read(&mut heard).await;
+        heard
+    });
+    let command = store_command(&uid(9, 2)).to_bytes();
+    for byte in command.chunks(1) {
+        let value = value(3, true, false, byte);
+        let pdu = Pdu::PData { data: vec![value] };
+        if raw.link.send(&pdu).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if station
+            .events
+            .try_recv()
+            .is_ok_and(|e| matches!(e, Event::Closed { .. }))
+        {
+            break;
+        }
+    }
+    assert_eq!(raw.aborted().await, AbortReason::ReasonNotSpecified);
+    assert_eq!(
+        trickle.await.unwrap()[0],
+        7,
+        "the other one is aborted as well"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pixels_inflate_to_the_limit_and_no_further() {
+    const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+    let station = Station::with(|settings| settings.limits.inflated = 100_000);
+    let mut asked = request("SCANSIDE");
+    asked.presentation_contexts[1].transfer_syntaxes = vec![DEFLATED.to_owned()];
+    let mut link = Link::new(Raw::connect(&station).await, Timers::default(), 131_066);
+    link.send(&Pdu::AssociationRQ(asked)).await.unwrap();
+    let Pdu::AssociationAC(answer) = link.receive().await.unwrap() else {
+        panic!("not accepted");
+    };
+    let mut raw = Raw { link, answer };
+    let small = data_set(&slice(13, 1, 128, TransferSyntax::Deflated));
+    let large = data_set(&slice(13, 2, 256, TransferSyntax::Deflated));
+    assert_eq!(raw.store(&uid(13, 2), &large).await.status, Some(0xC000));
+    assert_eq!(raw.store(&uid(13, 1), &small).await.status, Some(0));
+    assert_eq!(station.kept(), [small]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_heard_while_learning_and_refused_all_the_same() {
+    let mut station = Station::with(|settings| {
+        settings.access = scanside::reception::Access::Peers(vec![scanside::reception::Peer {
+            calling: "CT1".to_owned(),
+            network: "10.99.0.1".parse().unwrap(),
+            echo_only: false,
+        }]);
+    });
+    let learning = station.learning.clone();
+    let refused = |event: &Event| matches!(event, Event::Refused { .. });
+    let to = station.destination();
+    let told = scu::echo(&to, &Options::new("ct2")).await.unwrap_err();
+    assert!(
+        !told.to_string().contains("title"),
+        "a stranger was told: {told}"
+    );
+    let Event::Refused { calling, why, .. } = station.event(refused).await else {
+        unreachable!()
+    };
+    assert_eq!((calling.as_str(), why), ("", Why::UnknownAddress));
+    learning.store(true, std::sync::atomic::Ordering::Relaxed);
+    let item =
+        scanside::delivery::object::Item::Bytes(slice(14, 1, 32, TransferSyntax::ExplicitLittle));
+    assert!(
+        scu::send(&[item], &to, &Options::new("ct2"), |_| {})
+            .await
+            .is_err()
+    );
+    let Event::Refused { calling, why, .. } = station.event(refused).await else {
+        unreachable!()
+    };
+    assert_eq!((calling.as_str(), why), ("ct2", Why::UnknownAddress));
+    assert!(station.kept().is_empty());
+}
+
+/// Odd bytes of a title are shown, not swallowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn titles_are_kept_as_they_came() {
+    let mut station = Station::start();
+    let mut stream = Raw::connect(&station).await;
+    let mut bytes = Vec::new();
+    dicom_ul::pdu::write_pdu(&mut bytes, &Pdu::AssociationRQ(request("nobody"))).unwrap();
+    bytes[26..30].copy_from_slice(b"c\xE9\x1B\\");
+    stream.write_all(&bytes).await.unwrap();
+    let refused = station.event(|event| matches!(event, Event::Refused { .. }));
+    let Event::Refused {
+        calling, called, ..
+    } = refused.await
+    else {
+        unreachable!()
+    };
+    assert_eq!(calling, "c\\xe9\\x1b\\\\");
+    assert_eq!(called, "nobody");
+}
