@@ -4,7 +4,8 @@
 use crate::box_process::{BoxProcess, Home, model, turn};
 use crate::peers;
 use crate::reception::Certificates;
-use crate::reception::hostile::{self, Door, Request, play};
+use crate::reception::hostile::{self, play};
+use crate::reception::talk::{Door, Request};
 use scanside::delivery::object::Item;
 use scanside::delivery::scu::{self, Destination, Options};
 use scanside::reception::TransferSyntax;
@@ -96,11 +97,8 @@ fn no_hostile_peer_costs_memory() {
     assert!(rows > 20, "{rows} secure associations in the history");
 }
 
-/// How many associations. The number that is promised needs the peers' patience.
-fn rounds() -> u32 {
-    let required = std::env::var_os("SCANSIDE_PEERS").is_some_and(|v| v == "required");
-    if required { 2_000 } else { 500 }
-}
+/// How many associations the soak has (issue of the front door).
+const ROUNDS: u32 = 2_000;
 
 /// What one caller of the soak does in turn `n`; says which image was taken.
 async fn call(doors: &[Door; 2], images: &[Item], n: u32) -> Option<usize> {
@@ -124,8 +122,8 @@ async fn call(doors: &[Door; 2], images: &[Item], n: u32) -> Option<usize> {
             assert_eq!(plain.ask(&request).await.rejected().await, [1, 1, 7]);
         }
         7 => drop(plain.open().await),
-        8 => plain.cut_short().await,
-        _ => plain.rubbish().await,
+        8 => hostile::cut_short(plain).await,
+        _ => hostile::rubbish(plain).await,
     }
     None
 }
@@ -141,9 +139,8 @@ fn many_associations_leave_nothing_behind() {
     let running = home.start();
     let pid = running.pid();
     let doors = doors(&running, &certificates);
-    let rounds = rounds();
     // One study, so that nothing is analysed while images come.
-    let images: Vec<Item> = (1..=rounds / 5)
+    let images: Vec<Item> = (1..=ROUNDS / 5)
         .map(|n| Item::Bytes(hostile::image(70, n, TransferSyntax::ExplicitLittle)))
         .collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -167,13 +164,13 @@ fn many_associations_leave_nothing_behind() {
         runtime.block_on(calls)
     };
     let idle = descriptors(pid);
-    let warm = rounds * 3 / 10;
+    let warm = ROUNDS / 5;
     let mut taken = run(0, warm);
     let before = memory(pid, "VmRSS:");
-    taken.extend(run(warm, rounds));
+    taken.extend(run(warm, ROUNDS));
     let after = memory(pid, "VmRSS:");
     peers::say(&format!(
-        "{rounds} associations in {:.1} s, {} images; resident {before} KiB after {warm}, {after} KiB at \
+        "{ROUNDS} associations in {:.1} s, {} images; resident {before} KiB after {warm}, {after} KiB at \
          the end",
         begun.elapsed().as_secs_f64(),
         taken.len()
@@ -189,7 +186,7 @@ fn many_associations_leave_nothing_behind() {
     home.check_kept(&images);
     assert!(running.stop().success(), "{}", home.log());
     let rows = home.count("SELECT sum(times) FROM associations");
-    assert!(rows >= i64::from(rounds / 2), "{rows} in the history");
+    assert!(rows >= i64::from(ROUNDS / 2), "{rows} in the history");
 }
 
 fn said(output: &std::process::Output) -> String {

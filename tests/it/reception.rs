@@ -1,10 +1,12 @@
 //! The front door over real sockets: our own client, DCMTK's clients, and peers that misbehave.
 
+mod callers;
 mod certificates;
 mod dcmtk;
 pub mod hostile;
 mod raw;
 mod secure;
+pub mod talk;
 
 pub use certificates::Certificates;
 

@@ -1,6 +1,6 @@
 //! Certificates for tests: an authority, and what it signs.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use scanside::reception::tls::TlsFiles;
 use std::path::PathBuf;
 
@@ -17,13 +17,17 @@ impl Certificates {
             std::fs::write(folder.path().join(name), text).unwrap();
         };
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        // OpenSSL takes a certificate for its own signer if it has the signer's name.
+        let called = &mut authority.distinguished_name;
+        called.push(DnType::CommonName, "authority of a test");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         write("ca.pem".into(), &authority.self_signed(&key).unwrap().pem());
         let issuer = Issuer::new(authority, key);
         for name in names {
             let who = vec![(*name).to_owned(), "127.0.0.1".to_owned()];
-            let params = CertificateParams::new(who).unwrap();
+            let mut params = CertificateParams::new(who).unwrap();
+            params.distinguished_name.push(DnType::CommonName, *name);
             let key = KeyPair::generate().unwrap();
             let signed = params.signed_by(&key, &issuer).unwrap();
             write(format!("{name}.pem"), &signed.pem());

@@ -1,7 +1,8 @@
 //! The TLS port: who gets in, who does not, and that everything else is as on the plain one.
 
 use super::dcmtk::{have, run};
-use super::hostile::{self, Door, Request};
+use super::hostile;
+use super::talk::{Door, Request};
 use super::{Certificates, Event, Station, Why, data_set, slice, sorted};
 use scanside::delivery::object::Item;
 use scanside::delivery::scu::{self, Destination, Options};
@@ -80,7 +81,7 @@ async fn a_certificate_of_another_authority_or_none_is_refused() {
     assert!(station.kept().is_empty());
 }
 
-/// A hello of TLS 1.1 is answered with a fatal alert, "protocol version" (70).
+/// A hello of TLS 1.0 and of 1.1 is answered with a fatal alert.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_versions_are_refused() {
     let certificates = Certificates::new(&["box"]);
@@ -104,7 +105,9 @@ async fn old_versions_are_refused() {
         stream.write_all(&record).await.unwrap();
         let mut alert = [0; 7];
         stream.read_exact(&mut alert).await.unwrap();
-        assert_eq!((alert[0], alert[5], alert[6]), (21, 2, 70), "{alert:?}");
+        // "Protocol version", or "handshake failure" since such a hello names no signatures.
+        assert_eq!((alert[0], alert[5]), (21, 2), "{alert:?}");
+        assert!(matches!(alert[6], 40 | 70), "{alert:?}");
     }
 }
 
