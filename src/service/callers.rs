@@ -91,7 +91,7 @@ impl Caller {
 }
 
 impl Callers {
-    pub(super) fn new(config: &Config, flag: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             open: HashMap::new(),
             waiting: Vec::new(),
@@ -100,11 +100,16 @@ impl Callers {
             refused: None,
             learning: Learning {
                 file: file(&config.state),
-                flag,
+                flag: Arc::default(),
                 began: None,
                 looked: None,
             },
         }
+    }
+
+    /// Who hears whether strangers are to be heard.
+    pub(super) fn tell(&mut self, flag: Arc<AtomicBool>) {
+        self.learning.flag = flag;
     }
 
     pub(super) fn opened(&mut self, id: AssociationId, who: &Caller, contexts: usize, of: usize) {
@@ -351,9 +356,11 @@ mod tests {
         let mut config = Config::parse("").unwrap();
         config.state = folder.path().to_owned();
         let flag = Arc::<AtomicBool>::default();
+        let mut callers = Callers::new(&config);
+        callers.tell(Arc::clone(&flag));
         Here {
             store: Store::open(&config.database()).unwrap(),
-            callers: Callers::new(&config, Arc::clone(&flag)),
+            callers,
             folder,
             config,
             flag,

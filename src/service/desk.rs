@@ -128,9 +128,8 @@ impl Desk {
         jobs: std::sync::mpsc::SyncSender<String>,
         scene: Scene,
         to_loop: mpsc::Sender<Event>,
-        learning: Arc<AtomicBool>,
     ) -> Self {
-        let callers = Callers::new(&config, learning);
+        let callers = Callers::new(&config);
         Self {
             config,
             store,
@@ -154,13 +153,15 @@ impl Desk {
         }
     }
 
-    /// Who is asked for proof of work, and who is told.
+    /// Who is asked for proof of work, and who is told: the port when to learn, the watcher the rest.
     pub(super) fn watch(
         &mut self,
         runtime: tokio::runtime::Handle,
         pulse: Arc<AtomicU64>,
+        learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
     ) {
+        self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
         self.watcher = watcher;

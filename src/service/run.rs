@@ -180,8 +180,8 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         model_fault,
         ..Scene::default()
     };
-    let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop, learning);
-    desk.watch(runtime.handle().clone(), pulse, options.watcher);
+    let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop);
+    desk.watch(runtime.handle().clone(), pulse, learning, options.watcher);
     desk.take_up();
     desk.ready(address, secure);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -224,11 +224,21 @@ fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, Ser
         }
     };
     let only = config.tls.as_ref().is_some_and(|tls| tls.only);
-    let plain = match given.pop() {
-        _ if only => None,
-        Some(listener) => Some(listener),
-        None => Some(TcpListener::bind(config.listen).map_err(failed(config.listen))?),
+    let ours = |l: &TcpListener| {
+        l.local_addr()
+            .is_ok_and(|a| a.port() == config.listen.port())
     };
+    let wanted = given.iter().position(ours).unwrap_or(0);
+    let plain = if only {
+        None
+    } else if wanted < given.len() {
+        Some(given.swap_remove(wanted))
+    } else {
+        Some(TcpListener::bind(config.listen).map_err(failed(config.listen))?)
+    };
+    for idle in &given {
+        log::warn!("{idle:?} was handed over and is not served");
+    }
     Ok(Doors { plain, secure })
 }
 
