@@ -3,6 +3,7 @@
 //! Without a file every default is the safe one: no console is let in, no stick is written, the
 //! wall shows what staff may see. Nothing optional survives into [`Config`].
 
+use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
 use crate::status::Place;
 use crate::study::check::Limits;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// The port that IANA registers for DICOM and that needs no privilege.
 const PORT: u16 = 11112;
+
+/// And the one for DICOM over TLS.
+const SECURE_PORT: u16 = 2762;
 
 /// A settings file is a page of text.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -29,6 +33,8 @@ pub struct Config {
     pub runtime: PathBuf,
     pub model: PathBuf,
     pub board: Option<PathBuf>,
+    /// The TLS port; the plain one is `listen`, unless this stands alone.
+    pub tls: Option<Tls>,
     pub access: Access,
     pub times: Times,
     pub limits: Limits,
@@ -38,6 +44,15 @@ pub struct Config {
     pub export: Export,
     /// True for throw-away state: how full the disk is counts only when little is left.
     pub lenient_disk: bool,
+}
+
+/// The secure port.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub files: TlsFiles,
+    pub listen: SocketAddr,
+    /// The plain port is switched off.
+    pub only: bool,
 }
 
 /// What may go onto a stick.
@@ -65,6 +80,10 @@ pub enum ConfigError {
     Title(String),
     #[error("\"{0}\" is not an address with a port, such as 0.0.0.0:11112")]
     Listen(String),
+    #[error("[tls] needs {0}, the path of a PEM file")]
+    Tls(&'static str),
+    #[error("[tls] port {0} is the plain port already")]
+    SamePort(u16),
     #[error("the address of caller {title} is not right: {why}")]
     Caller { title: String, why: String },
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
@@ -88,6 +107,17 @@ struct Raw {
     completion: RawTimes,
     checks: Limits,
     export: RawExport,
+    tls: Option<RawTls>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawTls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    port: Option<u16>,
+    only: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,10 +169,12 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let raw: Raw = toml::from_str(text).map_err(Box::new)?;
         let listen = raw.listen.unwrap_or_else(|| format!("0.0.0.0:{PORT}"));
+        let listen: SocketAddr = listen.parse().map_err(|_| ConfigError::Listen(listen))?;
         let times = Times::default();
         Ok(Self {
             ae_title: title(raw.ae_title.unwrap_or_else(|| "SCANSIDE".into()))?,
-            listen: listen.parse().map_err(|_| ConfigError::Listen(listen))?,
+            listen,
+            tls: raw.tls.map(|raw| raw.check(listen)).transpose()?,
             state: raw.state.unwrap_or_else(|| "/var/lib/scanside".into()),
             runtime: raw.runtime.unwrap_or_else(|| "/run/scanside".into()),
             model: raw.model.unwrap_or_else(shipped_model),
@@ -222,6 +254,26 @@ pub fn title(text: String) -> Result<String, ConfigError> {
         Ok(text)
     } else {
         Err(ConfigError::Title(text))
+    }
+}
+
+impl RawTls {
+    /// The files are named here and read by who needs them.
+    fn check(self, plain: SocketAddr) -> Result<Tls, ConfigError> {
+        let named = |path: Option<PathBuf>, what| path.ok_or(ConfigError::Tls(what));
+        let port = self.port.unwrap_or(SECURE_PORT);
+        if port == plain.port() && port != 0 && !self.only {
+            return Err(ConfigError::SamePort(port));
+        }
+        Ok(Tls {
+            files: TlsFiles {
+                certificate: named(self.certificate, "certificate")?,
+                key: named(self.key, "key")?,
+                client_ca: named(self.client_ca, "client_ca")?,
+            },
+            listen: SocketAddr::new(plain.ip(), port),
+            only: self.only,
+        })
     }
 }
 
@@ -306,8 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn the_secure_port_stands_beside_the_plain_one() {
+        let files = "certificate = 'c.pem'\nkey = 'k.pem'\nclient_ca = 'a.pem'\n";
+        let config = Config::parse(&format!("listen = '10.0.0.5:104'\n[tls]\n{files}")).unwrap();
+        let tls = config.tls.unwrap();
+        assert_eq!(tls.listen.to_string(), "10.0.0.5:2762");
+        assert!(!tls.only);
+        assert!(Config::parse("").unwrap().tls.is_none());
+        let same = Config::parse(&format!("[tls]\n{files}port = 11112")).unwrap_err();
+        assert!(same.to_string().contains("the plain port already"));
+        let only = Config::parse(&format!("[tls]\n{files}port = 11112\nonly = true")).unwrap();
+        assert!(only.tls.unwrap().only);
+    }
+
+    #[test]
     fn what_is_wrong_is_told_in_words() {
         for (text, words) in [
+            ("[tls]\ncertificate = 'c.pem'", "[tls] needs key"),
             ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
             ("listen = 'everywhere'", "not an address"),
             ("colour = 'blue'", "unknown field"),

@@ -1,5 +1,6 @@
 //! What every stage may use, and what knows nothing of DICOM associations or networks.
 
+pub mod crowd;
 pub mod disk;
 pub mod grid;
 pub mod ident;

@@ -67,7 +67,7 @@ pub fn run(study: Option<&Path>, out: &Path) -> Result<(), Failure> {
     let (tell, hear) = channel();
     let (switch, stop) = service::stop_switch();
     let options = service::Options {
-        listener: None,
+        listeners: Vec::new(),
         stop: Some(stop),
         // The receiver is gone only when this function has returned.
         watcher: Some(Box::new(move |note| drop(tell.send(note)))),
@@ -102,7 +102,9 @@ fn play(
 ) -> Result<Vec<Answer>, Failure> {
     let (address, ae_title) = loop {
         match next(hear)? {
-            Note::Ready { address, ae_title } => break (address, ae_title),
+            Note::Ready {
+                address, ae_title, ..
+            } => break (address, ae_title),
             _ => continue,
         }
     };

@@ -6,10 +6,13 @@ pub mod demo;
 mod files;
 mod net;
 mod progress;
+mod visitors;
 
 use crate::base::ident::Class;
 use crate::config::{self, Config};
+use crate::delivery::scu::Options;
 use crate::phantom::{Kernel, Scanner};
+use crate::reception::tls::{Connector, Identity};
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -149,6 +152,9 @@ pub enum Command {
         /// Shuffles the images by this seed.
         #[arg(long, value_name = "SEED")]
         shuffle: Option<u64>,
+        /// Over TLS, with the files that this settings file names under [tls].
+        #[arg(long, value_name = "CONFIG")]
+        tls: Option<PathBuf>,
     },
     /// Asks a DICOM peer whether it is there.
     Echo {
@@ -156,11 +162,33 @@ pub enum Command {
         to: String,
         #[arg(long, default_value = "SCANSIDE_SCU")]
         calling: String,
+        /// Over TLS, with the files that this settings file names under [tls].
+        #[arg(long, value_name = "CONFIG")]
+        tls: Option<PathBuf>,
     },
     /// Tests the model on this machine.
     Check {
         #[arg(long)]
         config: Option<PathBuf>,
+    },
+    /// Prints who called: the last associations, accepted and refused.
+    Associations {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// So many of them.
+        #[arg(long, default_value_t = 40)]
+        last: u32,
+    },
+    /// For ten minutes the box notes callers that are on no list. They are refused all the same.
+    Learn {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Only prints the callers that were noted, ready to paste into the settings.
+        #[arg(long, conflicts_with = "stop")]
+        show: bool,
+        /// Ends the ten minutes now.
+        #[arg(long)]
+        stop: bool,
     },
     /// Sends what is queued to the PACS. Not built yet.
     Deliver {
@@ -286,9 +314,38 @@ pub fn run(command: Command) -> Result<(), Failure> {
             calling,
             single,
             shuffle,
-        } => net::send(&to, &dir, &calling, single, shuffle),
-        Command::Echo { to, calling } => net::echo(&to, &calling),
+            tls,
+        } => {
+            let options = Options {
+                one_association_per_image: single,
+                shuffle,
+                tls: connector(tls.as_deref())?,
+                ..Options::new(&calling)
+            };
+            net::send(&to, &dir, &options)
+        }
+        Command::Echo { to, calling, tls } => {
+            let tls = connector(tls.as_deref())?;
+            net::echo(
+                &to,
+                &Options {
+                    tls,
+                    ..Options::new(&calling)
+                },
+            )
+        }
         Command::Check { config } => files::check(&load(config.as_deref())?),
+        Command::Associations { config, last } => {
+            visitors::associations(&load(config.as_deref())?, last)
+        }
+        Command::Learn { config, show, stop } => {
+            let config = load(config.as_deref())?;
+            match (show, stop) {
+                (true, _) => visitors::show(&config),
+                (_, true) => visitors::stop(&config),
+                _ => visitors::learn(&config),
+            }
+        }
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver { .. } => Err(Failure::failed(
             "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
@@ -307,6 +364,17 @@ fn load(path: Option<&Path>) -> Result<Config, Failure> {
         .map_err(|e| Failure::Usage(e.to_string()))
 }
 
+/// Our end of calls over TLS, from the settings file that was named.
+fn connector(path: Option<&Path>) -> Result<Option<Connector>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let Some(tls) = load(Some(path))?.tls else {
+        let words = format!("{} has no [tls]", path.display());
+        return Err(Failure::Usage(words));
+    };
+    let identity = Identity::load(&tls.files).map_err(|e| Failure::Usage(e.to_string()))?;
+    identity.connector().map(Some).map_err(Failure::failed)
+}
+
 fn serve(
     path: Option<&Path>,
     listen: Option<SocketAddr>,
@@ -318,6 +386,9 @@ fn serve(
     let mut config = load(path)?;
     if let Some(listen) = listen {
         config.listen = listen;
+        if let Some(tls) = &mut config.tls {
+            tls.listen.set_ip(listen.ip());
+        }
     }
     if let Some(title) = ae {
         config.ae_title = config::title(title).map_err(usage)?;
@@ -339,10 +410,18 @@ fn serve(
         std::process::abort();
     }));
     let options = crate::service::Options {
-        listener: net::inherited_listener()?,
+        listeners: net::inherited_listeners()?,
         watcher: Some(Box::new(|note| {
-            if let crate::service::Note::Ready { address, ae_title } = note {
+            if let crate::service::Note::Ready {
+                address,
+                secure,
+                ae_title,
+            } = note
+            {
                 println!("ready {address} {ae_title}");
+                if let Some(secure) = secure {
+                    println!("secure {secure} {ae_title}");
+                }
             }
         })),
         stop: None,

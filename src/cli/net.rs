@@ -1,4 +1,4 @@
-//! The console's side: send and echo. And the listener that systemd hands over.
+//! The console's side: send and echo. And the listeners that systemd hands over.
 
 use super::Failure;
 use super::progress::Bar;
@@ -7,9 +7,9 @@ use crate::delivery::scu::{self, Answer, Destination, Options, Outcome};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-pub fn echo(to: &str, calling: &str) -> Result<(), Failure> {
+pub fn echo(to: &str, options: &Options) -> Result<(), Failure> {
     let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
-    let took = scu::blocking(scu::echo(&destination, &Options::new(calling)))
+    let took = scu::blocking(scu::echo(&destination, options))
         .map_err(Failure::failed)?
         .map_err(Failure::failed)?;
     println!(
@@ -20,13 +20,7 @@ pub fn echo(to: &str, calling: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn send(
-    to: &str,
-    folders: &[PathBuf],
-    calling: &str,
-    single: bool,
-    shuffle: Option<u64>,
-) -> Result<(), Failure> {
+pub fn send(to: &str, folders: &[PathBuf], options: &Options) -> Result<(), Failure> {
     let destination: Destination = to.parse().map_err(|e| Failure::Usage(format!("{e}")))?;
     let items: Vec<Item> = collect(folders)
         .map_err(Failure::failed)?
@@ -36,12 +30,7 @@ pub fn send(
     if items.is_empty() {
         return Err(Failure::Refused("there are no DICOM files to send".into()));
     }
-    let options = Options {
-        one_association_per_image: single,
-        shuffle,
-        ..Options::new(calling)
-    };
-    let answers = transfer(&items, &destination, &options)?;
+    let answers = transfer(&items, &destination, options)?;
     let lost: Vec<&Answer> = answers
         .iter()
         .filter(|a| !a.outcome.is_delivered())
@@ -90,9 +79,13 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-/// The listener of `scanside-serve.socket`, when systemd started us.
-pub fn inherited_listener() -> Result<Option<TcpListener>, Failure> {
-    listenfd::ListenFd::from_env()
-        .take_tcp_listener(0)
-        .map_err(Failure::failed)
+/// The listeners of `scanside-serve.socket`, when systemd started us.
+pub fn inherited_listeners() -> Result<Vec<TcpListener>, Failure> {
+    let mut given = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..given.len() {
+        let listener = given.take_tcp_listener(index).map_err(Failure::failed)?;
+        listeners.extend(listener);
+    }
+    Ok(listeners)
 }

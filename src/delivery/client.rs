@@ -6,6 +6,7 @@
 use super::object::Object;
 use crate::reception::dimse::{Assembler, C_ECHO_RQ, C_STORE_RQ, Command, Pdv, Piece, RESPONSE};
 use crate::reception::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
+use crate::reception::tls::Connector;
 use crate::reception::wire::{Link, WireFault, name};
 use crate::reception::{MAX_PDU, Timers, TransferSyntax};
 use dicom_ul::Pdu;
@@ -16,6 +17,7 @@ use dicom_ul::pdu::{
 use std::io::{self, Read};
 use std::str::FromStr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -74,6 +76,8 @@ pub struct Options {
     /// Sends in an order that this seed decides.
     pub shuffle: Option<u64>,
     pub timers: Timers,
+    /// Calls over TLS.
+    pub tls: Option<Connector>,
 }
 
 impl Options {
@@ -84,6 +88,7 @@ impl Options {
             one_association_per_image: false,
             shuffle: None,
             timers: Timers::default(),
+            tls: None,
         }
     }
 }
@@ -93,6 +98,8 @@ impl Options {
 pub enum ScuError {
     #[error("no connection to {0}: {1}")]
     Connect(String, io::Error),
+    #[error("no TLS with {0}: {1}")]
+    Tls(String, io::Error),
     #[error("the peer does not answer")]
     Silent,
     #[error("the peer refuses the association: {words}")]
@@ -146,9 +153,13 @@ pub(super) fn offer(class: &str, syntax: &str) -> Offer {
     (class.to_owned(), syntax.to_owned())
 }
 
+/// A connection, plain or over TLS.
+trait Line: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Line for S {}
+
 /// An association that we have asked for.
 pub struct Client {
-    link: Link<TcpStream>,
+    link: Link<Box<dyn Line>>,
     contexts: Vec<(u8, Offer)>,
     peer_max_pdu: u32,
     next_message: u16,
@@ -165,13 +176,26 @@ impl Client {
         let connecting = TcpStream::connect((to.host.as_str(), to.port));
         let stream = match timeout(CONNECT, connecting).await {
             Err(_) => return Err(ScuError::Connect(name, io::ErrorKind::TimedOut.into())),
-            Ok(connected) => connected.map_err(|trouble| ScuError::Connect(name, trouble))?,
+            Ok(connected) => {
+                connected.map_err(|trouble| ScuError::Connect(name.clone(), trouble))?
+            }
         };
         // Without this a delayed acknowledgement costs 40 ms for each image.
         stream
             .set_nodelay(true)
             .map_err(|trouble| ScuError::Wire(trouble.into()))?;
-        let mut link = Link::new(stream, options.timers, MAX_PDU);
+        let line: Box<dyn Line> = match &options.tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let handshake = tls.connect(&to.host, stream);
+                match timeout(options.timers.handshake, handshake).await {
+                    Err(_) => return Err(ScuError::Tls(name, io::ErrorKind::TimedOut.into())),
+                    Ok(Err(trouble)) => return Err(ScuError::Tls(name, trouble)),
+                    Ok(Ok(line)) => Box::new(line),
+                }
+            }
+        };
+        let mut link = Link::new(line, options.timers, MAX_PDU);
         let numbered = (1..=255).step_by(2).zip(offers);
         let proposed: Vec<(u8, Offer)> = numbered.map(|(id, o)| (id, o.clone())).collect();
         link.send(&request(to, options, &proposed)).await?;

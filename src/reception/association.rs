@@ -12,10 +12,12 @@ use super::negotiation::{Accepted, Context, Service};
 use super::settings::{Clearance, Settings};
 use super::store::{Announced, Inbox, Intake, Keeper, Refusal, Room};
 use super::wire::{Link, WireFault, name};
+use crate::base::crowd::Crowd;
 use crate::base::ident::StudyUid;
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{AbortRQServiceProviderReason as AbortReason, AbortRQSource, AssociationRJ};
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -64,6 +66,20 @@ pub(super) struct Desk {
     pub(super) events: Events,
     pub(super) id: AssociationId,
     pub(super) peer: SocketAddr,
+    /// The connection came in over TLS.
+    pub(super) secure: bool,
+    pub(super) voices: Arc<Crowd<IpAddr>>,
+}
+
+impl Desk {
+    /// A line in the log, if this peer has not had too many.
+    pub(super) fn warn(&self, words: fmt::Arguments<'_>) {
+        match self.voices.pass(self.peer.ip(), Instant::now()) {
+            None => {}
+            Some(0) => log::warn!("{words}"),
+            Some(dropped) => log::warn!("{words} ({dropped} lines about this peer left out)"),
+        }
+    }
 }
 
 /// An association after its negotiation.
@@ -262,7 +278,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
         };
         if let Answer::Refused(failure, words) = &answer {
             let peer = self.desk.peer;
-            crate::limited!(log::Level::Warn, "answered {peer} with {failure}: {words}");
+            self.desk
+                .warn(format_args!("answered {peer} with {failure}: {words}"));
             let event = Event::NotStored {
                 association: self.desk.id,
                 failure: *failure,

@@ -27,17 +27,23 @@ pub enum Event {
     Opened {
         association: AssociationId,
         peer: SocketAddr,
+        /// Titles here and below are verbatim, odd characters escaped.
         calling: String,
         called: String,
         /// How many presentation contexts were accepted; with none the association is useless.
         contexts: usize,
+        /// And how many were proposed.
+        proposed: usize,
+        /// Over TLS.
+        secure: bool,
     },
-    /// A connection or an association was refused. Titles are verbatim, empty where none was read.
+    /// A connection or an association was refused. Titles are empty where none was read.
     Refused {
         association: AssociationId,
         peer: SocketAddr,
         calling: String,
         called: String,
+        secure: bool,
         why: Why,
     },
     /// Bytes have come since the last event of this kind.
@@ -76,6 +82,8 @@ pub enum Why {
     DiskFull,
     /// Nothing came before the deadline, or the place was needed for somebody else.
     Silent,
+    /// The TLS handshake failed: no certificate, a wrong one, an old version.
+    Tls(String),
     ProtocolError(String),
 }
 
@@ -88,6 +96,7 @@ impl fmt::Display for Why {
             Why::TooManyAssociations => f.write_str("Too Many Associations"),
             Why::DiskFull => f.write_str("Disk Full"),
             Why::Silent => f.write_str("Silent Connection"),
+            Why::Tls(words) => write!(f, "Protocol Error: TLS handshake: {words}"),
             Why::ProtocolError(words) => write!(f, "Protocol Error: {words}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The listener: takes connections, and says good-bye to each of them properly.
 //!
-//! Order of the checks: address, free place to wait, association request before its deadline,
-//! titles, free place for an association.
+//! Order of the checks: address, free place to wait, TLS handshake and association request before
+//! their deadlines, titles, free place for an association.
 
 use super::association::{Association, Desk, Farewell};
 use super::event::{AssociationId, Event, Events, How, Why};
@@ -9,7 +9,7 @@ use super::hall::{Hall, Ticket};
 use super::negotiation::{self, Accepted, Verdict, congestion};
 use super::settings::Settings;
 use super::store::{Inbox, Keeper, Room};
-use super::wire::{Link, WireFault, name};
+use super::wire::{Link, Titles, WireFault, name};
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{AbortRQServiceProviderReason as AbortReason, AssociationRQ};
 use std::io;
@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// How often the listener turns when nobody calls, for the watchdog that looks at the pulse.
 const BEAT: Duration = Duration::from_secs(1);
@@ -43,17 +44,80 @@ pub struct Front {
     pub pulse: Arc<AtomicU64>,
 }
 
-/// Serves a listener until `stop` turns true. The listener is given, since the service inherits it.
+/// The ports. They are given, since the service inherits them.
+#[derive(Default)]
+pub struct Doors {
+    pub plain: Option<std::net::TcpListener>,
+    pub secure: Option<(std::net::TcpListener, TlsAcceptor)>,
+}
+
+impl From<std::net::TcpListener> for Doors {
+    fn from(plain: std::net::TcpListener) -> Self {
+        Self {
+            plain: Some(plain),
+            secure: None,
+        }
+    }
+}
+
+/// The ports while they are served.
+struct Open {
+    plain: Option<TcpListener>,
+    secure: Option<(TcpListener, TlsAcceptor)>,
+}
+
+type Caller = (TcpStream, SocketAddr, Option<TlsAcceptor>);
+
+impl Open {
+    fn new(doors: Doors) -> io::Result<Self> {
+        let open = |listener: std::net::TcpListener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        };
+        let secure = match doors.secure {
+            Some((listener, tls)) => Some((open(listener)?, tls)),
+            None => None,
+        };
+        Ok(Self {
+            plain: doors.plain.map(open).transpose()?,
+            secure,
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Caller> {
+        let plain = async {
+            match &self.plain {
+                Some(listener) => listener.accept().await.map(|(s, peer)| (s, peer, None)),
+                None => std::future::pending().await,
+            }
+        };
+        let secure = async {
+            match &self.secure {
+                Some((listener, tls)) => {
+                    let accepted = listener.accept().await;
+                    accepted.map(|(s, peer)| (s, peer, Some(tls.clone())))
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            caller = plain => caller,
+            caller = secure => caller,
+        }
+    }
+}
+
+/// Serves the ports until `stop` turns true.
 ///
 /// # Errors
-/// When the listener itself is of no use. Trouble of a connection ends that connection.
+/// When a listener itself is of no use. Trouble of a connection ends that connection.
 pub async fn serve(
-    listener: std::net::TcpListener,
+    doors: impl Into<Doors>,
     front: Front,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
+    let open = Open::new(doors.into())?;
+    let voices = Arc::default();
     let settings = Arc::new(front.settings);
     let events = Events::new(front.events);
     let hall = Hall::new(settings.caps);
@@ -64,9 +128,9 @@ pub async fn serve(
         while tasks.try_join_next().is_some() {}
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = timeout(BEAT, listener.accept()) => accepted,
+            accepted = timeout(BEAT, open.accept()) => accepted,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, tls) = match accepted {
             Err(_) => continue,
             Ok(Ok(accepted)) => accepted,
             Ok(Err(trouble)) => {
@@ -83,12 +147,14 @@ pub async fn serve(
             events: events.clone(),
             id: next,
             peer,
+            secure: tls.is_some(),
+            voices: Arc::clone(&voices),
         };
         next += 1;
-        if !settings.access.knows(peer.ip()) {
+        if desk.is_stranger() && !settings.learning.load(Ordering::Relaxed) {
             // Closed without reading: this address is told nothing at all.
             drop(stream);
-            desk.refused(String::new(), String::new(), Why::UnknownAddress);
+            desk.refused(Titles::default(), Why::UnknownAddress);
             continue;
         }
         if let Err(trouble) = prepare(&stream) {
@@ -96,7 +162,10 @@ pub async fn serve(
             continue;
         }
         let ticket = hall.enter(peer.ip());
-        tasks.spawn(connection(stream, desk, ticket, stop.clone()));
+        match tls {
+            None => tasks.spawn(connection(stream, desk, ticket, stop.clone())),
+            Some(tls) => tasks.spawn(secured(stream, tls, desk, ticket, stop.clone())),
+        };
     }
     let rest = timeout(settings.timers.grace, async {
         while tasks.join_next().await.is_some() {}
@@ -112,6 +181,37 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     rustix::net::sockopt::set_socket_keepalive(stream, true)?;
     rustix::net::sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
     Ok(())
+}
+
+/// The handshake, in a time of our own: a peer that says nothing counts as one that waits.
+async fn secured(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    desk: Desk,
+    ticket: Ticket,
+    mut stop: watch::Receiver<bool>,
+) {
+    let evicted = ticket.evicted();
+    let handshake = tokio::select! {
+        () = evicted.notified() => Err(Why::Silent),
+        _ = stop.wait_for(|stop| *stop) => return,
+        done = timeout(desk.settings.timers.handshake, tls.accept(stream)) => match done {
+            Err(_) => Err(Why::Silent),
+            Ok(Ok(stream)) => Ok(stream),
+            // A peer that only looks whether the port is open.
+            Ok(Err(trouble)) if is_gone(&trouble) => return,
+            Ok(Err(trouble)) => Err(Why::Tls(trouble.to_string())),
+        },
+    };
+    match handshake {
+        Ok(stream) => connection(stream, desk, ticket, stop).await,
+        Err(why) => desk.refused(Titles::default(), why),
+    }
+}
+
+fn is_gone(trouble: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(trouble.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
@@ -144,13 +244,13 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
             } else {
                 Why::ProtocolError(fault.to_string())
             };
-            desk.refused(String::new(), String::new(), why);
+            desk.refused(link.titles(), why);
             (fault.abort_reason().map(Farewell::Aborted), silent)
         }
         Ok(Pdu::AbortRQ { .. }) => return,
         Ok(other) => {
             let words = format!("{} before an association", name(&other));
-            desk.refused(String::new(), String::new(), Why::ProtocolError(words));
+            desk.refused(Titles::default(), Why::ProtocolError(words));
             (Some(Farewell::Aborted(AbortReason::UnexpectedPdu)), false)
         }
     };
@@ -168,6 +268,11 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl Desk {
+    /// Whether no pair of the access list has this address.
+    fn is_stranger(&self) -> bool {
+        !self.settings.access.knows(self.peer.ip())
+    }
+
     /// Answers an association request and serves what follows. Returns what is still to be said.
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
@@ -176,26 +281,24 @@ impl Desk {
         ticket: &mut Ticket,
         stop: &watch::Receiver<bool>,
     ) -> Option<Farewell> {
-        let (calling, called) = (
-            negotiation::title(&request.calling_ae_title),
-            negotiation::title(&request.called_ae_title),
-        );
+        let titles = link.titles();
         let room = self.room().await;
         match negotiation::negotiate(request, &self.settings, self.peer.ip(), room) {
             Verdict::Reject(rejection, why) => {
-                self.refused(calling, called, why);
+                let stranger = why == Why::BadCallingTitle && self.is_stranger();
+                self.refused(titles, if stranger { Why::UnknownAddress } else { why });
                 Some(Farewell::Rejected(rejection))
             }
             Verdict::Abort(reason, why) => {
-                self.refused(calling, called, why);
+                self.refused(titles, why);
                 Some(Farewell::Aborted(reason))
             }
             Verdict::Accept(accepted) => {
                 if !ticket.sit() {
-                    self.refused(calling, called, Why::TooManyAssociations);
+                    self.refused(titles, Why::TooManyAssociations);
                     return Some(Farewell::Rejected(congestion()));
                 }
-                let farewell = self.associate(link, &accepted, stop).await;
+                let farewell = self.associate(link, &accepted, titles, stop).await;
                 ticket.rise();
                 farewell
             }
@@ -206,23 +309,22 @@ impl Desk {
         &self,
         link: &mut Link<S>,
         accepted: &Accepted,
+        titles: Titles,
         stop: &watch::Receiver<bool>,
     ) -> Option<Farewell> {
         let answer = Pdu::AssociationAC(accepted.answer.clone());
         if let Err(fault) = link.send(&answer).await {
-            self.refused(
-                accepted.calling.clone(),
-                accepted.called.clone(),
-                Why::ProtocolError(fault.to_string()),
-            );
+            self.refused(titles, Why::ProtocolError(fault.to_string()));
             return None;
         }
         let opened = Event::Opened {
             association: self.id,
             peer: self.peer,
-            calling: accepted.calling.clone(),
-            called: accepted.called.clone(),
+            calling: titles.calling,
+            called: titles.called,
             contexts: accepted.contexts.len(),
+            proposed: accepted.answer.presentation_contexts.len(),
+            secure: self.secure,
         };
         self.events.tell(opened).await;
         let before = link.received();
@@ -230,14 +332,10 @@ impl Desk {
             .run(stop.clone())
             .await;
         if end.how != How::Released {
-            crate::limited!(
-                log::Level::Warn,
+            self.warn(format_args!(
                 "association {} with {:?} at {} ended: {}",
-                self.id,
-                accepted.calling,
-                self.peer,
-                end.how
-            );
+                self.id, accepted.calling, self.peer, end.how
+            ));
         }
         if end.how == How::Released {
             // The peer waits for this answer, the service's bookkeeping can come later.
@@ -265,17 +363,18 @@ impl Desk {
     }
 
     /// Refusals are hints: a flood of them must cost the service nothing.
-    fn refused(&self, calling: String, called: String, why: Why) {
-        crate::limited!(
-            log::Level::Warn,
-            "refused {}: {why} (calling {calling:?}, called {called:?})",
+    fn refused(&self, titles: Titles, why: Why) {
+        let Titles { calling, called } = titles;
+        self.warn(format_args!(
+            "refused {}: {why} (calling \"{calling}\", called \"{called}\")",
             self.peer
-        );
+        ));
         self.events.hint(Event::Refused {
             association: self.id,
             peer: self.peer,
             calling,
             called,
+            secure: self.secure,
             why,
         });
     }

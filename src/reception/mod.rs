@@ -25,10 +25,11 @@ pub mod prescan;
 mod settings;
 mod store;
 mod syntax;
+pub mod tls;
 pub mod wire;
 
 pub use event::{AssociationId, Event, How, Why};
-pub use listen::{Front, serve};
+pub use listen::{Doors, Front, serve};
 pub use settings::{Access, BadNetwork, Caps, MAX_PDU, Network, Peer, Settings, Timers};
 pub use store::{Arrival, DataDigest, Inbox, Keeper, Part, Refusal, Room};
 pub use syntax::{TRANSFER_SYNTAXES, TransferSyntax};

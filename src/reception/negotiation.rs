@@ -54,7 +54,6 @@ pub(super) struct Accepted {
     pub(super) contexts: Vec<Context>,
     pub(super) clearance: Clearance,
     pub(super) calling: String,
-    pub(super) called: String,
     pub(super) peer_max_pdu: u32,
 }
 
@@ -132,6 +131,10 @@ pub(super) fn negotiate(
         let proposals = proposed.transfer_syntaxes.iter().map(String::as_str);
         let syntax = TransferSyntax::choose(proposals);
         let reason = match (service(&sop_class), syntax) {
+            // A peer that wants to be served only: nobody here calls on this association.
+            (Some(_), _) if role(request, &sop_class).is_some_and(|roles| !roles.scu) => {
+                ContextReason::UserRejection
+            }
             (None, _) => ContextReason::AbstractSyntaxNotSupported,
             (Some(_), None) => ContextReason::TransferSyntaxesNotSupported,
             (Some(service), Some(syntax)) => {
@@ -160,14 +163,13 @@ pub(super) fn negotiate(
         called_ae_title: request.called_ae_title.clone(),
         application_context_name: APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: results,
-        user_variables: user_variables(request, settings.max_pdu),
+        user_variables: user_variables(request, &contexts, settings.max_pdu),
     };
     Verdict::Accept(Box::new(Accepted {
         answer,
         contexts,
         clearance,
         calling,
-        called,
         peer_max_pdu: request
             .user_variables
             .iter()
@@ -179,21 +181,46 @@ pub(super) fn negotiate(
     }))
 }
 
-/// Our side of the user information. The asynchronous window is left out, which means 1/1.
-fn user_variables(request: &AssociationRQ, max_pdu: u32) -> Vec<UserVariableItem> {
+/// The roles that the peer proposes for a class; none where it keeps to the default, which is SCU.
+fn role(request: &AssociationRQ, sop_class: &str) -> Option<RequestorRoles> {
+    request.user_variables.iter().find_map(|item| match item {
+        UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) if title(class) == sop_class => {
+            Some(*roles)
+        }
+        _ => None,
+    })
+}
+
+/// Our side of the user information.
+///
+/// Roles are answered once for each accepted class that they were proposed for. What is left out
+/// says no in the words of the standard: the asynchronous window (then it is 1/1), the extended
+/// negotiation of a SOP class, and the user identity, which is not looked at.
+fn user_variables(
+    request: &AssociationRQ,
+    contexts: &[Context],
+    max_pdu: u32,
+) -> Vec<UserVariableItem> {
     let mut items = vec![
         UserVariableItem::MaxLength(max_pdu),
         UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
         UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
     ];
-    for item in &request.user_variables {
-        if let UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) = item {
+    let mut answered: Vec<&str> = Vec::new();
+    for context in contexts {
+        let class = context.sop_class.as_str();
+        if let Some(roles) = role(request, class)
+            && !answered.contains(&class)
+        {
+            answered.push(class);
             let accepted = RequestorRoles {
                 scu: roles.scu,
                 scp: false,
             };
-            let item = UserVariableItem::ScuScpRoleSelectionSubItem(class.clone(), accepted);
-            items.push(item);
+            let class = class.to_owned();
+            items.push(UserVariableItem::ScuScpRoleSelectionSubItem(
+                class, accepted,
+            ));
         }
     }
     items
@@ -351,6 +378,44 @@ mod tests {
         assert_eq!(reasons(&asked), [ContextReason::Acceptance]);
         asked.protocol_version = 2;
         assert!(matches!(judge(&asked), Verdict::Reject(..)));
+    }
+
+    #[test]
+    fn roles_are_answered_for_what_is_accepted() {
+        const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
+        let mut asked = request(vec![
+            context(1, CT, &[ELE]),
+            context(3, CT, &[ELE]),
+            context(5, MR, &[ELE]),
+            context(7, STORAGE_COMMITMENT, &[ELE]),
+        ]);
+        for (class, scu, scp) in [
+            (CT, true, true),
+            (MR, false, true),
+            (STORAGE_COMMITMENT, true, true),
+        ] {
+            let roles = RequestorRoles { scu, scp };
+            let item = UserVariableItem::ScuScpRoleSelectionSubItem(class.to_owned(), roles);
+            asked.user_variables.push(item);
+        }
+        let Verdict::Accept(accepted) = judge(&asked) else {
+            panic!("not accepted");
+        };
+        let reason = |at: usize| accepted.answer.presentation_contexts[at].reason.clone();
+        assert_eq!(reason(1), ContextReason::Acceptance);
+        assert_eq!(reason(2), ContextReason::UserRejection);
+        let roles: Vec<_> = accepted
+            .answer
+            .user_variables
+            .iter()
+            .filter(|item| matches!(item, UserVariableItem::ScuScpRoleSelectionSubItem(..)))
+            .collect();
+        let ours = RequestorRoles {
+            scu: true,
+            scp: false,
+        };
+        let expected = UserVariableItem::ScuScpRoleSelectionSubItem(CT.to_owned(), ours);
+        assert_eq!(roles, [&expected]);
     }
 
     #[test]

@@ -123,6 +123,11 @@ pub fn scan(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Resul
         return Err(Fault::InflatesTooFar);
     }
     walked?;
+    // Without pixels the whole is a head: a few bytes on the wire must not become what a parser
+    // cannot hold.
+    if !walker.found.pixels && walker.at > limits.head {
+        return Err(Fault::InflatesTooFar);
+    }
     walker.found.identity()
 }
 

@@ -215,6 +215,14 @@ fn a_deflated_data_set_is_inflated_to_its_limit_only() {
     .concat();
     let verdict = scan(deflate(&bomb).as_slice(), deflated, &limits);
     assert!(matches!(verdict, Err(Fault::InflatesTooFar)));
+    let large = long((0x0029, 0x1010), b"OB", 100_000, &[0; 100_000]);
+    let headless = deflate(&[head(), large].concat());
+    let limits = Limits {
+        head: 50_000,
+        ..Limits::default()
+    };
+    let verdict = scan(headless.as_slice(), deflated, &limits);
+    assert!(matches!(verdict, Err(Fault::InflatesTooFar)), "{verdict:?}");
     let cut = scan(&sound[..sound.len() / 2], deflated, &limits).unwrap_err();
     assert!(!cut.is_ours(), "{cut:?}");
     let damaged = scan([0xFF; 100].as_slice(), deflated, &limits).unwrap_err();

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Everything that [`serve`](super::serve) needs to know before it starts.
@@ -15,6 +17,8 @@ pub struct Settings {
     pub limits: super::prescan::Limits,
     /// Longest P-DATA that we offer to take.
     pub max_pdu: u32,
+    /// While this is set, strangers are heard as far as their titles, and refused all the same.
+    pub learning: Arc<AtomicBool>,
 }
 
 /// Longest P-DATA of ours. Larger ones no longer save time on a gigabit line, and each association
@@ -32,6 +36,7 @@ impl Settings {
             timers: Timers::default(),
             limits: super::prescan::Limits::default(),
             max_pdu: MAX_PDU,
+            learning: Arc::default(),
         }
     }
 }
@@ -62,6 +67,8 @@ impl Default for Caps {
 pub struct Timers {
     /// For the association request, and for the peer to close after a release or an abort.
     pub artim: Duration,
+    /// For the whole TLS handshake.
+    pub handshake: Duration,
     /// For the next byte inside a message, and for the peer to take our answer.
     pub inside: Duration,
     /// Between messages. Consoles keep an association open for minutes between reconstructions.
@@ -78,6 +85,7 @@ impl Default for Timers {
     fn default() -> Self {
         Self {
             artim: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
             inside: Duration::from_secs(60),
             idle: Duration::from_secs(15 * 60),
             pace_window: Duration::from_secs(30),

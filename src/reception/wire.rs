@@ -74,6 +74,40 @@ pub struct Link<S> {
     max_pdu: u32,
     pace: Pace,
     received: u64,
+    titles: Option<Titles>,
+}
+
+/// Calling and called title of an association request as they came, odd characters escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Titles {
+    pub calling: String,
+    pub called: String,
+}
+
+impl Titles {
+    /// From the frame of a request, also of one that cannot be read otherwise.
+    fn of(frame: &[u8]) -> Option<Self> {
+        // Header 6, version 2, reserved 2, called 16, calling 16.
+        Some(Self {
+            calling: verbatim(frame.get(26..42)?),
+            called: verbatim(frame.get(10..26)?),
+        })
+    }
+}
+
+/// A title without its padding, in which every odd character can be seen.
+fn verbatim(title: &[u8]) -> String {
+    let padding = |b: &u8| matches!(b, 0 | b' ');
+    let begin = title.iter().position(|b| !padding(b)).unwrap_or(0);
+    let end = title
+        .iter()
+        .rposition(|b| !padding(b))
+        .map_or(0, |at| at + 1);
+    title
+        .get(begin..end)
+        .unwrap_or_default()
+        .escape_ascii()
+        .to_string()
 }
 
 /// The progress rule. Only time spent waiting for the peer counts.
@@ -93,7 +127,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             max_pdu: max_pdu.max(SMALLEST_LIMIT),
             pace: Pace::default(),
             received: 0,
+            titles: None,
         }
+    }
+
+    /// The titles of the last association request; empty if none has come.
+    pub fn titles(&self) -> Titles {
+        self.titles.clone().unwrap_or_default()
     }
 
     /// Bytes received so far.
@@ -132,6 +172,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         frame.resize(6 + length as usize, 0);
         self.fill(&mut frame, 6).await?;
+        if kind == 1 {
+            self.titles = Titles::of(&frame);
+        }
         if kind == ACKNOWLEDGEMENT {
             frame = mend(&frame).unwrap_or(frame);
         }
@@ -175,7 +218,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), WireFault> {
-        match timeout(self.timers.inside, self.stream.write_all(bytes)).await {
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            // Over TLS the last record waits for this.
+            self.stream.flush().await
+        };
+        match timeout(self.timers.inside, sending).await {
             Err(_) => Err(WireFault::Silent),
             Ok(sent) => sent.map_err(lost),
         }

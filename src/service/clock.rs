@@ -26,3 +26,16 @@ pub fn hour_minute(ms: i64) -> String {
         },
     )
 }
+
+/// "2026-03-14 09:26" in local time, for lists.
+#[must_use]
+pub fn day_hour_minute(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(
+        |_| String::new(),
+        |at| {
+            at.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M")
+                .to_string()
+        },
+    )
+}

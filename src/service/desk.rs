@@ -5,6 +5,7 @@
 //! nothing about a scan and touches no file but the wall's status.
 
 use super::arrivals::Arrivals;
+use super::callers::{Caller, Callers};
 use super::run::Note;
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
@@ -17,10 +18,9 @@ use crate::spool::Spool;
 use crate::store::{Store, StoreError, StudyState};
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -106,8 +106,7 @@ pub(super) struct Desk {
     queue: heapless::Deque<String, QUEUE>,
     jobs: std::sync::mpsc::SyncSender<String>,
     scene: Scene,
-    /// Titles of open associations, for their row when they end.
-    associations: HashMap<u64, (String, String, String)>,
+    callers: Callers,
     to_loop: mpsc::Sender<Event>,
     runtime: Option<tokio::runtime::Handle>,
     watcher: Option<Box<dyn Fn(Note) + Send>>,
@@ -130,6 +129,7 @@ impl Desk {
         scene: Scene,
         to_loop: mpsc::Sender<Event>,
     ) -> Self {
+        let callers = Callers::new(&config);
         Self {
             config,
             store,
@@ -140,7 +140,7 @@ impl Desk {
             queue: heapless::Deque::new(),
             jobs,
             scene,
-            associations: HashMap::new(),
+            callers,
             to_loop,
             runtime: None,
             watcher: None,
@@ -153,22 +153,25 @@ impl Desk {
         }
     }
 
-    /// Who is asked for proof of work, and who is told.
+    /// Who is asked for proof of work, and who is told: the port when to learn, the watcher the rest.
     pub(super) fn watch(
         &mut self,
         runtime: tokio::runtime::Handle,
         pulse: Arc<AtomicU64>,
+        learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
     ) {
+        self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
         self.watcher = watcher;
     }
 
     /// The port is open and the queue of the last run is taken up.
-    pub(super) fn ready(&self, address: SocketAddr) {
+    pub(super) fn ready(&self, address: SocketAddr, secure: Option<SocketAddr>) {
         self.note(Note::Ready {
             address,
+            secure,
             ae_title: self.config.ae_title.clone(),
         });
     }
@@ -201,7 +204,13 @@ impl Desk {
     pub(super) async fn run(&mut self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Stop => return,
+                Event::Stop => {
+                    let now = self.now();
+                    if let Err(trouble) = self.callers.end(&self.store, now) {
+                        self.trouble(&trouble);
+                    }
+                    return;
+                }
                 Event::Tick => self.tick(),
                 Event::Door(event) => self.door(event),
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
@@ -240,7 +249,9 @@ impl Desk {
                 peer,
                 calling,
                 called,
-                ..
+                contexts,
+                proposed,
+                secure,
             } => {
                 TRACE.note(
                     clock::now_ms(),
@@ -248,26 +259,37 @@ impl Desk {
                         calling: calling.clone(),
                     },
                 );
-                self.associations
-                    .insert(association, (peer.ip().to_string(), calling, called));
+                let who = Caller {
+                    peer,
+                    calling,
+                    called,
+                    secure,
+                };
+                self.callers.opened(association, &who, contexts, proposed);
             }
             Door::Refused {
                 peer,
                 calling,
                 called,
+                secure,
                 why,
                 ..
             } => {
-                let outcome = why.to_string();
                 TRACE.note(
                     clock::now_ms(),
                     Trail::Refused {
                         calling: calling.clone(),
                         called: called.clone(),
-                        why: outcome.clone(),
+                        why: why.to_string(),
                     },
                 );
-                self.history(peer.ip().to_string(), (calling, called), outcome, (0, 0));
+                let who = Caller {
+                    peer,
+                    calling,
+                    called,
+                    secure,
+                };
+                self.callers.refused(&self.config, who, &why, now);
             }
             Door::Progress { association, .. } => self.arrivals.bytes(association, now),
             Door::Stored(arrival) => {
@@ -311,31 +333,17 @@ impl Desk {
                         instances,
                     },
                 );
-                let (peer, calling, called) =
-                    self.associations.remove(&association).unwrap_or_default();
-                let instances = u32::try_from(instances).unwrap_or(u32::MAX);
-                self.history(
-                    peer,
-                    (calling, called),
-                    format!("Accepted, {words}"),
-                    (instances, bytes),
-                );
+                self.callers.closed(association, &words, instances, bytes);
             }
             Door::Lost(count) => log::warn!("{count} events of the port were lost"),
         }
     }
 
-    fn history(&mut self, peer: String, titles: (String, String), outcome: String, n: (u32, u64)) {
-        if let Err(trouble) = self
-            .store
-            .association(clock::now_ms(), peer, titles, outcome, n)
-        {
-            self.trouble(&trouble);
-        }
-    }
-
     fn tick(&mut self) {
         let now = self.now();
+        if let Err(trouble) = self.callers.turn(&self.store, now) {
+            self.trouble(&trouble);
+        }
         if let Some(study) = self.arrivals.to_look_at(now) {
             self.look(study);
         }
@@ -515,6 +523,9 @@ impl Desk {
             u8::try_from(u128::from(space.used) * 100 / size.max(1)).unwrap_or(100)
         });
         self.scene.disk = Some((self.spool.level(), percent));
+        let now = self.now();
+        self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
+        self.scene.learning = self.callers.learning_until();
     }
 
     /// Feeds systemd's watchdog, and only after proof of work: the port has turned and the worker,

@@ -2,11 +2,13 @@
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
-//! starts and stops the box, and [`desk`] is its loop, in which everything that can wake it is one
+//! starts and stops the box, [`callers`] keeps who called,
+//! and [`desk`] is its loop, in which everything that can wake it is one
 //! closed enum.
 
 pub mod analyse;
 mod arrivals;
+mod callers;
 pub mod clock;
 mod desk;
 pub mod files;
@@ -17,5 +19,6 @@ mod run;
 mod wall;
 pub mod worker;
 
+pub use callers::{LEARN_FOR, begin_learning, end_learning};
 pub use desk::last_events;
 pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};

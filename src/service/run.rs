@@ -12,11 +12,12 @@ use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
 use crate::infer::{Bundle, Model};
 use crate::reception::prescan::Limits;
-use crate::reception::{Event as Door, Front, Settings};
+use crate::reception::tls::{Identity, TlsError};
+use crate::reception::{Doors, Event as Door, Front, Settings};
 use crate::spool::{Quota, Spool};
 use crate::store::{Store, StoreError};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,8 +33,8 @@ const DOOR: usize = 1024;
 /// What only the caller knows.
 #[derive(Default)]
 pub struct Options {
-    /// A listener that systemd opened for us.
-    pub listener: Option<TcpListener>,
+    /// Listeners that systemd opened for us. The one on the TLS port is that.
+    pub listeners: Vec<TcpListener>,
     /// Ends the service; without it only a signal does.
     pub stop: Option<Stop>,
     /// Hears "ready ADDR:PORT AE" and every finished study.
@@ -65,7 +66,10 @@ impl StopSwitch {
 /// What a watcher hears.
 pub enum Note {
     Ready {
+        /// The plain port, or the secure one if there is no other.
         address: std::net::SocketAddr,
+        /// The secure port.
+        secure: Option<std::net::SocketAddr>,
         ae_title: String,
     },
     Receiving {
@@ -89,6 +93,8 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("the port {0} cannot be opened: {1}")]
     Port(String, io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the service cannot be started: {0}")]
     Start(io::Error),
 }
@@ -105,14 +111,8 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     for folder in [config.reports(), config.stick_reports()] {
         disk::settle_folder(&RealDisk, &folder).map_err(state)?;
     }
-    let listener = match options.listener {
-        Some(listener) => listener,
-        None => TcpListener::bind(config.listen)
-            .map_err(|e| ServeError::Port(config.listen.to_string(), e))?,
-    };
-    let address = listener
-        .local_addr()
-        .map_err(|e| ServeError::Port(config.listen.to_string(), e))?;
+    let doors = open_doors(&config, options.listeners)?;
+    let (address, secure) = addresses(&config, &doors)?;
     let sign = format!("{} {}", address.port(), config.ae_title);
     let starting = Scene {
         starting: true,
@@ -143,8 +143,10 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let (door, from_door) = mpsc::channel(DOOR);
     let (stop, stopped) = watch::channel(false);
     let pulse = Arc::new(AtomicU64::new(0));
+    let settings = Settings::new(&config.ae_title, config.access.clone());
+    let learning = Arc::clone(&settings.learning);
     let front = Front {
-        settings: Settings::new(&config.ae_title, config.access.clone()),
+        settings,
         inbox: spool.inbox(),
         keeper: Arc::new(SpoolAndStore {
             spool: Arc::clone(&spool),
@@ -153,7 +155,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         events: door,
         pulse: Arc::clone(&pulse),
     };
-    let port = runtime.spawn(crate::reception::serve(listener, front, stopped));
+    let port = runtime.spawn(crate::reception::serve(doors, front, stopped));
     runtime.spawn(forward(from_door, to_loop.clone()));
     runtime.spawn(wake(to_loop.clone(), options.stop));
 
@@ -179,9 +181,9 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         ..Scene::default()
     };
     let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop);
-    desk.watch(runtime.handle().clone(), pulse, options.watcher);
+    desk.watch(runtime.handle().clone(), pulse, learning, options.watcher);
     desk.take_up();
-    desk.ready(address);
+    desk.ready(address, secure);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     runtime.block_on(desk.run(events));
 
@@ -195,6 +197,63 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
+}
+
+/// The ports that the settings name: inherited, or opened here.
+fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, ServeError> {
+    let inherited = !given.is_empty();
+    let failed = |at: SocketAddr| move |e| ServeError::Port(at.to_string(), e);
+    let secure = match &config.tls {
+        None => None,
+        Some(tls) => {
+            let identity = Identity::load(&tls.files)?;
+            for words in identity.warnings(std::time::SystemTime::now()) {
+                log::warn!("{words}");
+            }
+            let ours =
+                |l: &TcpListener| l.local_addr().is_ok_and(|a| a.port() == tls.listen.port());
+            let listener = match given.iter().position(ours) {
+                Some(at) => given.swap_remove(at),
+                None if inherited => {
+                    let missing = io::Error::other("the socket unit does not hold it");
+                    return Err(failed(tls.listen)(missing));
+                }
+                None => TcpListener::bind(tls.listen).map_err(failed(tls.listen))?,
+            };
+            Some((listener, identity.acceptor()?))
+        }
+    };
+    let only = config.tls.as_ref().is_some_and(|tls| tls.only);
+    let ours = |l: &TcpListener| {
+        l.local_addr()
+            .is_ok_and(|a| a.port() == config.listen.port())
+    };
+    let wanted = given.iter().position(ours).unwrap_or(0);
+    let plain = if only {
+        None
+    } else if wanted < given.len() {
+        Some(given.swap_remove(wanted))
+    } else {
+        Some(TcpListener::bind(config.listen).map_err(failed(config.listen))?)
+    };
+    for idle in &given {
+        log::warn!("{idle:?} was handed over and is not served");
+    }
+    Ok(Doors { plain, secure })
+}
+
+/// Where consoles call, and where they call securely.
+fn addresses(
+    config: &Config,
+    doors: &Doors,
+) -> Result<(SocketAddr, Option<SocketAddr>), ServeError> {
+    let of = |listener: &TcpListener| {
+        let failed = |e| ServeError::Port(config.listen.to_string(), e);
+        listener.local_addr().map_err(failed)
+    };
+    let secure = doors.secure.as_ref().map(|(l, _)| of(l)).transpose()?;
+    let plain = doors.plain.as_ref().map(of).transpose()?;
+    Ok((plain.or(secure).unwrap_or(config.listen), secure))
 }
 
 /// Brings spool and database to one another after any kind of end.

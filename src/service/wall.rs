@@ -30,6 +30,10 @@ pub struct Scene {
     pub recent: Vec<StudyRow>,
     /// The store or the spool does not answer.
     pub trouble: String,
+    /// A caller that was refused a short while ago, in words.
+    pub refused: Option<String>,
+    /// Until when strangers are heard, "14:12".
+    pub learning: Option<String>,
 }
 
 /// A run that is going on.
@@ -91,6 +95,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
             model: scene.model.clone(),
         },
         stick: None,
+        refused: scene.refused.clone(),
     }
 }
 
@@ -138,6 +143,16 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
     if !clock_is_sane() {
         causes.push(State::Attention {
             cause: "The clock is not set".into(),
+        });
+    }
+    if let Some(until) = &scene.learning {
+        causes.push(State::Attention {
+            cause: format!("New callers are noted until {until}"),
+        });
+    }
+    if let Some(words) = &scene.refused {
+        causes.push(State::Attention {
+            cause: format!("Refused: {words}"),
         });
     }
     if let Some(images) = scene.receiving {

@@ -122,6 +122,7 @@ mod tests {
             queue,
             strip: Strip::default(),
             stick: None,
+            refused: None,
         }
     }
 

@@ -29,6 +29,9 @@ pub struct Status {
     pub strip: Strip,
     /// What the stick's slot has to say, if a stick is in.
     pub stick: Option<String>,
+    /// The caller that was refused a short while ago, and why, for the service page.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// Who can see the panel.

@@ -1,4 +1,4 @@
-//! What reception writes: instances, the series and studies they belong to, associations.
+//! What reception writes: instances, the series and studies they belong to.
 
 use super::writer::{Store, StoreError};
 use rusqlite::{OptionalExtension, params};
@@ -183,38 +183,6 @@ impl Store {
                 t.execute("DELETE FROM instances WHERE path=?1", [path])?;
             }
             t.commit()
-        })
-    }
-
-    /// One row of the association history.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn association(
-        &self,
-        at_ms: i64,
-        peer: String,
-        titles: (String, String),
-        outcome: String,
-        carried: (u32, u64),
-    ) -> Result<(), StoreError> {
-        let (calling, called) = titles;
-        let (instances, bytes) = carried;
-        self.run(move |c| {
-            c.prepare_cached(
-                "INSERT INTO associations (at, peer, calling, called, outcome, instances, bytes) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                at_ms,
-                peer,
-                calling,
-                called,
-                outcome,
-                instances,
-                i64::try_from(bytes).unwrap_or(i64::MAX)
-            ])
-            .map(drop)
         })
     }
 }

@@ -103,13 +103,25 @@ impl Home {
 
     /// Starts the box and waits until it listens.
     pub fn start(&self) -> BoxProcess {
+        self.begin(self.serve("127.0.0.1:0"))
+    }
+
+    /// The same with the callers of its settings only.
+    pub fn start_listed(&self) -> BoxProcess {
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--config").arg(self.settings());
+        command.arg("--state").arg(self.state());
+        self.begin(command)
+    }
+
+    fn begin(&self, mut command: Command) -> BoxProcess {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.log_file())
             .expect("a log file");
-        let mut child = self
-            .serve("127.0.0.1:0")
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -125,6 +137,7 @@ impl Home {
         // Owned from here on, so that no panic leaves the child behind.
         let mut process = BoxProcess {
             child,
+            secure: 0,
             to: Destination {
                 called: String::new(),
                 host: "127.0.0.1".into(),
@@ -142,6 +155,13 @@ impl Home {
         let address: std::net::SocketAddr = address.parse().expect("an address");
         process.to.port = address.port();
         process.to.called = (*title).to_owned();
+        let settings = std::fs::read_to_string(self.settings()).expect("settings");
+        if settings.contains("[tls]") {
+            let line = hear.recv_timeout(PATIENCE).expect("the secure port");
+            let address = line.split(' ').nth(1).expect("an address");
+            let address: std::net::SocketAddr = address.parse().expect("an address");
+            process.secure = address.port();
+        }
         process
     }
 
@@ -293,10 +313,16 @@ impl Home {
 /// A box that runs; it ends with this value.
 pub struct BoxProcess {
     child: Child,
+    /// The TLS port, zero where there is none.
+    pub secure: u16,
     pub to: Destination,
 }
 
 impl BoxProcess {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");

@@ -1,7 +1,14 @@
 //! The front door over real sockets: our own client, DCMTK's clients, and peers that misbehave.
 
+mod callers;
+mod certificates;
 mod dcmtk;
+pub mod hostile;
 mod raw;
+mod secure;
+pub mod talk;
+
+pub use certificates::Certificates;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
@@ -10,7 +17,8 @@ use scanside::base::disk::{Disk, RealDisk};
 use scanside::delivery::object::{Item, collect};
 use scanside::delivery::scu::{self, Destination, Options, Outcome};
 use scanside::reception::header::Meta;
-use scanside::reception::{Access, Event, Front, How, Settings, TransferSyntax, Why, serve};
+use scanside::reception::tls::Identity;
+use scanside::reception::{Access, Doors, Event, Front, How, Settings, TransferSyntax, Why, serve};
 use scanside::spool::{Quota, Spool};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,23 +34,47 @@ const ILE: &str = "1.2.840.10008.1.2";
 /// A front door with a spool behind it, on a free port.
 struct Station {
     port: u16,
+    /// Zero where there is no TLS.
+    secure: u16,
     spool: Arc<Spool>,
     disk: Arc<dyn Disk>,
     root: PathBuf,
     events: mpsc::Receiver<Event>,
     stop: watch::Sender<bool>,
+    learning: Arc<std::sync::atomic::AtomicBool>,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Station {
     fn on(disk: Arc<dyn Disk>, root: &Path, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::behind(None, disk, root, change)
+    }
+
+    fn behind(
+        tls: Option<&Identity>,
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let spool = Spool::open(Arc::clone(&disk), root, Quota::lenient()).unwrap();
         spool.recover().unwrap();
         let spool = Arc::new(spool);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listen = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            (listener, port)
+        };
+        let (listener, port) = listen();
+        let mut doors = Doors::from(listener);
+        let mut secure = 0;
+        if let Some(identity) = tls {
+            let (listener, port) = listen();
+            doors.secure = Some((listener, identity.acceptor().unwrap()));
+            secure = port;
+        }
         let mut settings = Settings::new("SCANSIDE", Access::Any);
         change(&mut settings);
+        let learning = Arc::clone(&settings.learning);
         let (to, events) = mpsc::channel(4096);
         let front = Front {
             settings,
@@ -52,14 +84,16 @@ impl Station {
             pulse: Arc::default(),
         };
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, front, stopped));
+        tokio::spawn(serve(doors, front, stopped));
         Self {
             port,
+            secure,
             spool,
             disk,
             root: root.to_owned(),
             events,
             stop,
+            learning,
             _folder: None,
         }
     }
@@ -73,6 +107,16 @@ impl Station {
 
     fn start() -> Self {
         Self::with(|_| {})
+    }
+
+    /// With a TLS port beside the plain one.
+    fn with_tls(certificates: &Certificates, change: impl FnOnce(&mut Settings)) -> Self {
+        let identity = Identity::load(&certificates.of("box")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("spool");
+        let mut station = Self::behind(Some(&identity), Arc::new(RealDisk), &root, change);
+        station._folder = Some(folder);
+        station
     }
 
     fn destination(&self) -> Destination {

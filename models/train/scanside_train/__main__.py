@@ -41,6 +41,7 @@ def options():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--lungs-steps", type=int, default=100)
     ap.add_argument("--denoise-steps", type=int, default=3000)
+    ap.add_argument("--denoise-rate", type=float, default=1e-3)
     ap.add_argument("--denoise-minutes", type=float, help="stop there even if steps are left")
     ap.add_argument("--published-noise", type=float, default=denoise.PUBLISHED_SHARE, help="share of noisy slices with the published noise")
     ap.add_argument("--start", help="checkpoint of BCDU-Net to start the denoiser from")
@@ -72,7 +73,7 @@ def run(stage, a):
         denoise.train(work, "lungs", a.lungs_steps, a.seed)
     elif stage == "denoise":
         start = a.start or (work / "lungs.pt" if (work / "lungs.pt").exists() else None)
-        denoise.train(work, "denoise", a.denoise_steps, a.seed, published=a.published_noise, minutes=a.denoise_minutes, start=start)
+        denoise.train(work, "denoise", a.denoise_steps, a.seed, a.denoise_rate, published=a.published_noise, minutes=a.denoise_minutes, start=start)
     elif stage == "quantize":
         bundle.quantize_bcdu(work, work / "denoise.pt", a.size)
     elif stage == "cubes":
@@ -105,7 +106,7 @@ def training_facts(work, a):
     return {
         "volumes": counts, "seed": a.seed, "notes": a.note,
         "licences": json.loads(licences.read_text()) if licences.exists() else {},
-        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": "Adam 1e-3, cosine from half way", "arithmetic": "bf16 autocast",
+        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},

@@ -33,7 +33,7 @@ const KNOWS_ALL: [&str; 4] = ["service", "main", "lib", "cli"];
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
 /// Crate, the folders that may name it, why.
-const AT_HOME: [(&str, &[&str], &str); 7] = [
+const AT_HOME: [(&str, &[&str], &str); 9] = [
     ("tract_core", &["src/infer/"], "one engine, one room"),
     ("tract_onnx", &["src/infer/"], "one engine, one room"),
     ("rusqlite", &["src/store/"], "one writer, one schema"),
@@ -52,6 +52,8 @@ const AT_HOME: [(&str, &[&str], &str); 7] = [
         &["src/screen/panel/", "src/screen/panel.rs"],
         "with drm",
     ),
+    ("tokio_rustls", &["src/reception/"], "one TLS, one room"),
+    ("x509_cert", &["src/reception/"], "with TLS"),
     (
         "tokio",
         &["src/reception/", "src/delivery/", "src/service/"],

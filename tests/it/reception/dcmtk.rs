@@ -7,7 +7,7 @@ use scanside::reception::TransferSyntax;
 use std::time::{Duration, Instant};
 
 /// Whether a program of a peer is here. `SCANSIDE_PEERS=required` makes a missing one a failure.
-fn have(program: &str) -> bool {
+pub fn have(program: &str) -> bool {
     let found = std::process::Command::new(program)
         .arg("--version")
         .output()
@@ -20,7 +20,7 @@ fn have(program: &str) -> bool {
     found
 }
 
-async fn run(program: &'static str, arguments: Vec<String>) -> (bool, String) {
+pub async fn run(program: &'static str, arguments: Vec<String>) -> (bool, String) {
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new(program)
             .args(arguments)

@@ -474,3 +474,68 @@ async fn a_stop_ends_idle_associations_at_once() {
         assert!(matches!(heard, Err(WireFault::Closed | WireFault::Lost(_))));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trickle_ends_by_the_progress_rule() {
+    let mut station = Station::with(|settings| {
+        assert_eq!(settings.timers.pace_bytes, 30_000);
+        settings.timers.pace_window = Duration::from_millis(400);
+    });
+    let mut raw = Raw::open(&station).await;
+    let mut stream = Raw::connect(&station).await;
+    let mut bytes = Vec::new();
+    dicom_ul::pdu::write_pdu(&mut bytes, &Pdu::AssociationRQ(request("SCANSIDE"))).unwrap();
+    // A request byte by byte, and a message byte by byte.
+    let trickle = tokio::spawn(async move {
+        for byte in bytes {
+            if stream.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut heard = [0; 10];
+        let _ = stream.read(&mut heard).await;
+        heard
+    });
+    let command = store_command(&uid(9, 2)).to_bytes();
+    for byte in command.chunks(1) {
+        let value = value(3, true, false, byte);
+        let pdu = Pdu::PData { data: vec![value] };
+        if raw.link.send(&pdu).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if station
+            .events
+            .try_recv()
+            .is_ok_and(|e| matches!(e, Event::Closed { .. }))
+        {
+            break;
+        }
+    }
+    assert_eq!(raw.aborted().await, AbortReason::ReasonNotSpecified);
+    assert_eq!(
+        trickle.await.unwrap()[0],
+        7,
+        "the other one is aborted as well"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pixels_inflate_to_the_limit_and_no_further() {
+    const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+    let station = Station::with(|settings| settings.limits.inflated = 100_000);
+    let mut asked = request("SCANSIDE");
+    asked.presentation_contexts[1].transfer_syntaxes = vec![DEFLATED.to_owned()];
+    let mut link = Link::new(Raw::connect(&station).await, Timers::default(), 131_066);
+    link.send(&Pdu::AssociationRQ(asked)).await.unwrap();
+    let Pdu::AssociationAC(answer) = link.receive().await.unwrap() else {
+        panic!("not accepted");
+    };
+    let mut raw = Raw { link, answer };
+    let small = data_set(&slice(13, 1, 128, TransferSyntax::Deflated));
+    let large = data_set(&slice(13, 2, 256, TransferSyntax::Deflated));
+    assert_eq!(raw.store(&uid(13, 2), &large).await.status, Some(0xC000));
+    assert_eq!(raw.store(&uid(13, 1), &small).await.status, Some(0));
+    assert_eq!(station.kept(), [small]);
+}

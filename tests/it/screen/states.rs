@@ -58,6 +58,7 @@ pub fn status(state: State) -> Status {
             model: "covidctnet-128 1.0".into(),
         },
         stick: None,
+        refused: None,
     }
 }
 
