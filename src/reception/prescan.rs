@@ -47,6 +47,30 @@ impl Default for Limits {
     }
 }
 
+/// Where the pixel data stand in a data set, counted from its first byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PixelPlace {
+    /// Begin and length of plain pixel data.
+    pub native: Option<(u64, u32)>,
+    /// Begin and length of each item of encapsulated pixel data, the offset table first.
+    pub fragments: Vec<(u64, u32)>,
+}
+
+/// Finds the pixel data of a data set that is not deflated.
+///
+/// # Errors
+/// A [`Fault`], as [`scan`] has it.
+pub fn pixel_place(
+    reader: impl Read,
+    syntax: TransferSyntax,
+    limits: &Limits,
+) -> Result<PixelPlace, Fault> {
+    let mut walker = Walker::new(reader, syntax, limits);
+    walker.place = Some(PixelPlace::default());
+    walker.run()?;
+    Ok(walker.place.unwrap_or_default())
+}
+
 /// Who an instance is, as its data set says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -162,6 +186,8 @@ struct Walker<'a, R: Read> {
     sequences: usize,
     elements: u32,
     found: Found,
+    /// Filled where the caller wants it.
+    place: Option<PixelPlace>,
 }
 
 impl<'a, R: Read> Walker<'a, R> {
@@ -181,6 +207,7 @@ impl<'a, R: Read> Walker<'a, R> {
             sequences: 0,
             elements: 0,
             found: Found::default(),
+            place: None,
         }
     }
 
@@ -240,6 +267,11 @@ impl<'a, R: Read> Walker<'a, R> {
                 return Err(Fault::HeadTooLong);
             }
             self.found.pixels = true;
+            if let Some(place) = &mut self.place
+                && length != UNDEFINED
+            {
+                place.native = Some((self.at, length));
+            }
         }
         if length == UNDEFINED {
             let kind = if tag == PIXEL_DATA && vr != VR::SQ {
@@ -281,6 +313,9 @@ impl<'a, R: Read> Walker<'a, R> {
                     return Err(Fault::Structure(tag, "a fragment without a length"));
                 }
                 self.end_of(tag, length, frame.bound)?;
+                if let Some(place) = &mut self.place {
+                    place.fragments.push((self.at, length));
+                }
                 self.skip(tag, u64::from(length))
             }
             ITEM => {

@@ -10,6 +10,7 @@ mod arrivals;
 pub mod clock;
 mod desk;
 pub mod files;
+mod frames;
 mod keeper;
 mod measure;
 mod pictures;

@@ -83,6 +83,8 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
         Some(Refusal::Scout)
     } else if is_dose_page(header) {
         Some(Refusal::DosePage)
+    } else if header.concatenated && header.is_enhanced() {
+        Some(Refusal::Concatenation)
     } else if !header.is_ct() {
         Some(not_ct(header))
     } else if any(&["REFORMATTED", "MPR", "CSA MPR"]) {
@@ -95,11 +97,29 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
         "VOLUME RENDERING",
         "CSA RESAMPLED",
         "SCREEN SAVE",
-    ]) {
+    ]) || computed(header)
+    {
         Some(Refusal::Projection)
     } else {
         None
     }
+}
+
+/// Whether the fourth value of an enhanced object's type says that its pixels were computed from
+/// others (PS3.3 C.8.15.3.1.4). Classic images have makers' own words there.
+fn computed(header: &Header) -> bool {
+    const KINDS: [&str; 8] = [
+        "ADDITION",
+        "DIVISION",
+        "MASKED",
+        "MAXIMUM",
+        "MEAN",
+        "MINIMUM",
+        "STD_DEVIATION",
+        "SUBTRACTION",
+    ];
+    let contrast = header.image_type.get(3).map(String::as_str);
+    header.is_enhanced() && contrast.is_some_and(|kind| KINDS.contains(&kind))
 }
 
 fn is_dose_page(header: &Header) -> bool {
@@ -112,11 +132,7 @@ fn is_dose_page(header: &Header) -> bool {
 
 fn not_ct(header: &Header) -> Refusal {
     let class = header.sop_class.as_str();
-    let enhanced = [
-        uids::ENHANCED_CT_IMAGE_STORAGE,
-        uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
-    ];
-    if enhanced.contains(&class) {
+    if header.is_enhanced() {
         Refusal::MultiFrame
     } else if class.starts_with(uids::SECONDARY_CAPTURE_IMAGE_STORAGE) {
         Refusal::ScreenCapture

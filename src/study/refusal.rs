@@ -15,6 +15,7 @@ pub enum Refusal {
     ScreenCapture,
     NotCt { modality: String },
     MultiFrame,
+    Concatenation,
     Reformat,
     Projection,
     NotAxial,
@@ -32,6 +33,7 @@ impl Refusal {
             Refusal::ScreenCapture => "screen_capture",
             Refusal::NotCt { .. } => "not_ct",
             Refusal::MultiFrame => "multi_frame",
+            Refusal::Concatenation => "concatenation",
             Refusal::Reformat => "reformat",
             Refusal::Projection => "projection",
             Refusal::NotAxial => "not_axial",
@@ -51,7 +53,12 @@ impl Refusal {
                 "These are not CT images.".to_owned()
             }
             Refusal::NotCt { modality } => format!("These are {modality} objects, not CT images."),
-            Refusal::MultiFrame => "These are multi-frame images.".to_owned(),
+            Refusal::MultiFrame => {
+                "These multi-frame images do not say where their frames lie.".to_owned()
+            }
+            Refusal::Concatenation => {
+                "This multi-frame image is split over several objects.".to_owned()
+            }
             Refusal::Reformat => "These are reformatted images.".to_owned(),
             Refusal::Projection => "These are projections made from other images.".to_owned(),
             Refusal::NotAxial => "These slices are not axial.".to_owned(),
@@ -65,7 +72,9 @@ impl Refusal {
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
-            Refusal::MultiFrame => "Please send the chest series as single images.",
+            Refusal::MultiFrame | Refusal::Concatenation => {
+                "Please send the chest series as single images."
+            }
             Refusal::NoGeometry => "Please send the original series from the scanner.",
             _ => "Please send the axial chest series.",
         }
@@ -74,7 +83,7 @@ impl Refusal {
     /// How far this is from a series that could be analysed; the nearest one is explained.
     pub(super) fn distance(&self) -> u8 {
         match self {
-            Refusal::MultiFrame => 0,
+            Refusal::MultiFrame | Refusal::Concatenation => 0,
             Refusal::NoGeometry => 1,
             Refusal::NotAxial => 2,
             Refusal::Reformat => 3,
