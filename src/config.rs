@@ -4,7 +4,9 @@
 //! wall shows what staff may see. Nothing optional survives into [`Config`].
 
 use crate::reception::{Access, Network, Peer};
+use crate::spool::Quota;
 use crate::status::Place;
+use crate::store::Policy;
 use crate::study::check::Limits;
 use crate::study::complete::Times;
 use serde::Deserialize;
@@ -36,8 +38,11 @@ pub struct Config {
     pub device: String,
     pub site: String,
     pub export: Export,
-    /// True for throw-away state: how full the disk is counts only when little is left.
+    /// True for throw-away state: how full the disk is counts only when little is left, unless the
+    /// settings say otherwise.
     pub lenient_disk: bool,
+    disk: Option<Quota>,
+    pub retention: Policy,
 }
 
 /// What may go onto a stick.
@@ -67,6 +72,10 @@ pub enum ConfigError {
     Listen(String),
     #[error("the address of caller {title} is not right: {why}")]
     Caller { title: String, why: String },
+    #[error(
+        "the levels of the disk are not right: warn_percent at most stop_percent, both at most 100, warn_free_gb at least stop_free_gb"
+    )]
+    Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
 }
@@ -88,6 +97,8 @@ struct Raw {
     completion: RawTimes,
     checks: Limits,
     export: RawExport,
+    disk: Option<RawDisk>,
+    retention: RawRetention,
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,6 +125,25 @@ struct RawTimes {
 struct RawExport {
     enabled: bool,
     identified: bool,
+}
+
+/// Where the disk is yellow and where it is red. What is left out keeps its default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawDisk {
+    warn_percent: Option<u64>,
+    warn_free_gb: Option<f64>,
+    stop_percent: Option<u64>,
+    stop_free_gb: Option<f64>,
+}
+
+/// How long images stay. Results and reports stay for good.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRetention {
+    days: Option<u32>,
+    pixels_after_analysis: bool,
+    refused_days: Option<u32>,
 }
 
 impl Config {
@@ -168,6 +198,12 @@ impl Config {
                 identified: raw.export.identified,
             },
             lenient_disk: false,
+            disk: raw.disk.map(quota).transpose()?,
+            retention: Policy {
+                days: raw.retention.days,
+                after_analysis: raw.retention.pixels_after_analysis,
+                refused_days: raw.retention.refused_days,
+            },
         })
     }
 
@@ -181,6 +217,16 @@ impl Config {
         }
         self.access = Access::Any;
         Ok(())
+    }
+
+    /// How full the disk may be.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        match self.disk {
+            Some(quota) => quota,
+            None if self.lenient_disk => Quota::lenient(),
+            None => Quota::default(),
+        }
     }
 
     /// The database.
@@ -236,6 +282,25 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
         network,
         echo_only: raw.echo_only,
     })
+}
+
+fn quota(raw: RawDisk) -> Result<Quota, ConfigError> {
+    let usual = Quota::default();
+    let bytes = |gb: Option<f64>, usual: u64| match gb {
+        None => Ok(usual),
+        Some(gb) if (0.0..=1e6).contains(&gb) => Ok((gb * 1e9) as u64),
+        Some(_) => Err(ConfigError::Disk),
+    };
+    let quota = Quota {
+        low_percent: raw.warn_percent.unwrap_or(usual.low_percent),
+        low_free: bytes(raw.warn_free_gb, usual.low_free)?,
+        stop_percent: raw.stop_percent.unwrap_or(usual.stop_percent),
+        stop_free: bytes(raw.stop_free_gb, usual.stop_free)?,
+    };
+    let sound = quota.low_percent <= quota.stop_percent
+        && quota.stop_percent <= 100
+        && quota.low_free >= quota.stop_free;
+    sound.then_some(quota).ok_or(ConfigError::Disk)
 }
 
 /// A duration from a setting; a value that is none keeps the default.
@@ -311,6 +376,8 @@ mod tests {
             ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
             ("listen = 'everywhere'", "not an address"),
             ("colour = 'blue'", "unknown field"),
+            ("[disk]\nstop_percent = 60", "levels of the disk"),
+            ("[disk]\nwarn_free_gb = -1.0", "levels of the disk"),
             (
                 "[[caller]]\nae_title = 'CT1'\naddress = 'ct1.hospital'",
                 "caller CT1",
@@ -319,6 +386,20 @@ mod tests {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn levels_and_retention_are_settings_and_nothing_is_removed_without_one() {
+        let plain = Config::parse("").unwrap();
+        assert_eq!(plain.quota(), Quota::default());
+        assert!(!plain.retention.removes());
+        let text = "[disk]\nwarn_percent = 50\nstop_free_gb = 1.0\n[retention]\ndays = 30\n";
+        let mut config = Config::parse(text).unwrap();
+        config.lenient_disk = true;
+        let quota = config.quota();
+        assert_eq!((quota.low_percent, quota.stop_percent), (50, 90));
+        assert_eq!(quota.stop_free, 1_000_000_000);
+        assert_eq!(config.retention.days, Some(30));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! nothing about a scan and touches no file but the wall's status.
 
 use super::arrivals::Arrivals;
+use super::retention::Upkeep;
 use super::run::Note;
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
@@ -118,6 +119,7 @@ pub(super) struct Desk {
     rest_until: Duration,
     shown: Option<(Duration, crate::status::State)>,
     wall_failed: bool,
+    upkeep: Upkeep,
 }
 
 impl Desk {
@@ -150,6 +152,7 @@ impl Desk {
             rest_until: Duration::ZERO,
             shown: None,
             wall_failed: false,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -195,6 +198,7 @@ impl Desk {
             }
             Err(trouble) => self.trouble(&trouble),
         }
+        self.upkeep.begin(&self.store);
         self.refresh();
     }
 
@@ -299,6 +303,9 @@ impl Desk {
                 ..
             } => {
                 self.arrivals.closed(association, now);
+                if let Some(words) = self.upkeep.set_aside(&self.store) {
+                    self.scene.notice = Some((words, now));
+                }
                 let words = if interrupted {
                     format!("{how}, interrupted")
                 } else {
@@ -343,6 +350,11 @@ impl Desk {
             self.complete(&study, timed_out);
         }
         self.feed();
+        if let Some(runtime) = &self.runtime {
+            let policy = self.config.retention;
+            self.upkeep
+                .make_room(now, runtime, &self.spool, &self.store, policy);
+        }
         self.watchdog(now);
         let changed = {
             self.gather();
@@ -401,8 +413,18 @@ impl Desk {
         {
             return;
         }
+        let stands = row.as_ref().and_then(|row| row.decision.clone());
         let seen = row.filter(|row| row.input_sha256 == input_digest(&stored));
+        // What came to a study whose images were removed is no study.
+        let purged = seen.is_none() && self.store.has_removed(study).unwrap_or(false);
         let (state, why) = match &seen {
+            None if purged && stands.is_some() => (
+                match stands.as_deref() {
+                    Some("not_analysed") => StudyState::NotAnalysed,
+                    _ => StudyState::Analysed,
+                },
+                "images came after the others were removed: the result stands",
+            ),
             Some(row) if row.decision.as_deref() != Some("not_analysed") => (
                 StudyState::Analysed,
                 "the same images had been analysed before",

@@ -24,19 +24,21 @@ impl Keeper for SpoolAndStore {
     }
 
     fn keep(&self, part: Part, arrival: Arrival) -> Result<Durable, Refusal> {
+        let _putting = self.spool.putting();
         let identity = &arrival.identity;
         let known = self
             .store
             .known(
                 identity.sop.as_str(),
                 identity.study.as_str(),
+                &identity.patient,
                 &hex(&arrival.sha256),
             )
             .map_err(unwritten)?;
         if known == Known::OtherStudy {
             return Err(Refusal::new(
                 Failure::DuplicateInstance,
-                "this SOP instance UID belongs to another study",
+                "this SOP instance UID belongs to another study or patient",
             ));
         }
         let (receipt, new) = match self.spool.put(part, arrival)? {
@@ -75,6 +77,7 @@ pub fn row(receipt: &Receipt) -> NewInstance {
             .into_owned(),
         bytes: arrival.bytes,
         sha256: hex(&arrival.sha256),
+        patient: arrival.identity.patient.clone(),
         calling_ae: arrival.calling.clone(),
         peer: arrival.peer.map(|ip| ip.to_string()).unwrap_or_default(),
         at_ms: super::clock::now_ms(),

@@ -2,7 +2,7 @@
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
-//! starts and stops the box, and [`desk`] is its loop, in which everything that can wake it is one
+//! starts and stops the box, [`retention`] removes images that are past their time, and [`desk`] is its loop, in which everything that can wake it is one
 //! closed enum.
 
 pub mod analyse;
@@ -14,6 +14,7 @@ mod frames;
 mod keeper;
 mod measure;
 mod pictures;
+mod retention;
 mod run;
 mod wall;
 pub mod worker;

@@ -5,9 +5,11 @@
 //! power cut. Rows hold paths and hashes; images and reports are files.
 
 mod received;
+mod retention;
 mod work;
 mod writer;
 
 pub use received::{Known, NewInstance, StoredInstance};
+pub use retention::{Due, Policy, Purge};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};

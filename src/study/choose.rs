@@ -45,6 +45,9 @@ pub enum Sharpness {
 /// # Errors
 /// [`Refusal`] when no stack can be analysed; it explains the most promising one.
 pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal> {
+    if two_patients(headers) {
+        return Err(Refusal::TwoPatients);
+    }
     let mut fit: Vec<(Rank, usize)> = assembly
         .stacks
         .iter()
@@ -66,6 +69,16 @@ pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal
         }),
         _ => Err(explain(assembly, headers)),
     }
+}
+
+/// Whether the study names two patients: whose result would it be? An image that names nobody is
+/// no contradiction.
+fn two_patients(headers: &[Header]) -> bool {
+    let mut ids = headers
+        .iter()
+        .map(|header| header.patient.id.reveal().trim())
+        .filter(|id| !id.is_empty());
+    ids.next().is_some_and(|first| ids.any(|id| id != first))
 }
 
 /// Why a stack is never given to the networks.
@@ -319,6 +332,7 @@ mod tests {
     use super::super::assemble::assemble;
     use super::super::fixture::{renamed, series};
     use super::*;
+    use crate::base::ident::Private;
 
     fn bent(count: i32, uid: &str, bend: impl Fn(&mut Header)) -> Vec<Header> {
         let mut headers = renamed(series(count), uid);
@@ -423,6 +437,16 @@ mod tests {
             bent(40, "1.9", |_| {}),
         ];
         assert_eq!(chosen(&with_axial).unwrap(), "1.9");
+    }
+
+    #[test]
+    fn a_study_of_two_patients_has_no_result() {
+        let mut headers = bent(100, "1.1", |h| h.patient.id = Private::new("A1 "));
+        assert!(chosen(std::slice::from_ref(&headers)).is_ok());
+        headers[50].patient.id = Private::new("");
+        assert!(chosen(std::slice::from_ref(&headers)).is_ok());
+        headers[99].patient.id = Private::new("A2");
+        assert_eq!(chosen(&[headers]), Err(Refusal::TwoPatients));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub enum Refusal {
     Projection,
     NotAxial,
     NoGeometry,
+    TwoPatients,
 }
 
 impl Refusal {
@@ -38,6 +39,7 @@ impl Refusal {
             Refusal::Projection => "projection",
             Refusal::NotAxial => "not_axial",
             Refusal::NoGeometry => "no_geometry",
+            Refusal::TwoPatients => "two_patients",
         }
     }
 
@@ -65,6 +67,7 @@ impl Refusal {
             Refusal::NoGeometry => {
                 "The images do not say where in the patient they lie.".to_owned()
             }
+            Refusal::TwoPatients => "These images are of two patients.".to_owned(),
         }
     }
 
@@ -75,6 +78,7 @@ impl Refusal {
             Refusal::MultiFrame | Refusal::Concatenation => {
                 "Please send the chest series as single images."
             }
+            Refusal::TwoPatients => "Please correct the patient's data at the scanner and resend.",
             Refusal::NoGeometry => "Please send the original series from the scanner.",
             _ => "Please send the axial chest series.",
         }
@@ -83,7 +87,7 @@ impl Refusal {
     /// How far this is from a series that could be analysed; the nearest one is explained.
     pub(super) fn distance(&self) -> u8 {
         match self {
-            Refusal::MultiFrame | Refusal::Concatenation => 0,
+            Refusal::TwoPatients | Refusal::MultiFrame | Refusal::Concatenation => 0,
             Refusal::NoGeometry => 1,
             Refusal::NotAxial => 2,
             Refusal::Reformat => 3,

@@ -1,6 +1,7 @@
 //! The front door over real sockets: our own client, DCMTK's clients, and peers that misbehave.
 
 mod dcmtk;
+mod everything;
 mod raw;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
