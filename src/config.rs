@@ -17,6 +17,10 @@ use std::time::Duration;
 /// The port that IANA registers for DICOM and that needs no privilege.
 const PORT: u16 = 11112;
 
+/// A study may go on arriving for so long after its result; see the hard maximum of
+/// [`Times::longest`].
+const GRACE_S: u32 = 5400;
+
 /// A settings file is a page of text.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -143,6 +147,8 @@ struct RawDisk {
 struct RawRetention {
     days: Option<u32>,
     pixels_after_analysis: bool,
+    /// How long images wait for late ones before that.
+    grace_s: Option<u32>,
     refused_days: Option<u32>,
 }
 
@@ -201,7 +207,10 @@ impl Config {
             disk: raw.disk.map(quota).transpose()?,
             retention: Policy {
                 days: raw.retention.days,
-                after_analysis: raw.retention.pixels_after_analysis,
+                after_analysis_s: raw
+                    .retention
+                    .pixels_after_analysis
+                    .then_some(raw.retention.grace_s.unwrap_or(GRACE_S)),
                 refused_days: raw.retention.refused_days,
             },
         })

@@ -3,7 +3,7 @@
 //! A multi-frame CT of 600 slices has 300 MB of pixels. Where each frame stands in the file is
 //! found out once; after that a frame is read and decoded when it is asked for, and only that
 //! one is in memory. A deflated object has no places to seek to: it is inflated as a whole, up to
-//! a bound.
+//! a bound that all such objects share.
 
 use super::files::FileError;
 use crate::reception::TransferSyntax;
@@ -14,9 +14,16 @@ use flate2::read::DeflateDecoder;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Most bytes of a deflated multi-frame object in memory: 1,000 slices of 512 x 512.
+/// Most bytes of deflated multi-frame objects in memory, all together: 1,000 slices of 512 x 512.
 const MOST_INFLATED: u64 = 512 << 20;
+
+/// Bytes that are inflated at a time.
+const PIECE: u64 = 1 << 20;
+
+/// Bytes of inflated objects that are in memory now.
+static HELD: AtomicU64 = AtomicU64::new(0);
 
 /// The longest compressed frame. A frame of the largest side has 32 MiB uncompressed, and no
 /// lossless codec makes it longer by more than a little.
@@ -33,7 +40,40 @@ pub struct Frames {
 #[derive(Debug)]
 enum Source {
     File(PathBuf),
-    Memory(Vec<u8>),
+    Memory(Inflated),
+}
+
+/// An inflated object, counted while it is held.
+#[derive(Debug, Default)]
+struct Inflated {
+    bytes: Vec<u8>,
+    counted: u64,
+}
+
+impl Inflated {
+    fn new(deflated: impl Read) -> Result<Self, DecodeError> {
+        let mut held = Self::default();
+        let mut reader = DeflateDecoder::new(deflated);
+        loop {
+            let read = reader.by_ref().take(PIECE).read_to_end(&mut held.bytes);
+            let read = read.map_err(unreadable)? as u64;
+            if read == 0 {
+                return Ok(held);
+            }
+            held.counted += read;
+            if HELD.fetch_add(read, Ordering::Relaxed) + read > MOST_INFLATED {
+                return Err(DecodeError::Damaged(
+                    "the deflated object is too large to be taken apart".to_owned(),
+                ));
+            }
+        }
+    }
+}
+
+impl Drop for Inflated {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.counted, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -62,20 +102,11 @@ impl Frames {
         let known = TransferSyntax::from_uid(syntax)
             .ok_or_else(|| DecodeError::Syntax(syntax.to_owned()))?;
         if known == TransferSyntax::Deflated {
-            let mut bytes = Vec::new();
-            DeflateDecoder::new(file)
-                .take(MOST_INFLATED + 1)
-                .read_to_end(&mut bytes)
-                .map_err(unreadable)?;
-            if bytes.len() as u64 > MOST_INFLATED {
-                return Err(DecodeError::Damaged(
-                    "the deflated object is too large to be taken apart".to_owned(),
-                ));
-            }
-            let place = place(bytes.as_slice(), TransferSyntax::ExplicitLittle)?;
-            let places = Places::new(place, 0, frames, &mut Cursor::new(&bytes))?;
+            let whole = Inflated::new(file)?;
+            let place = place(whole.bytes.as_slice(), TransferSyntax::ExplicitLittle)?;
+            let places = Places::new(place, 0, frames, &mut Cursor::new(&whole.bytes))?;
             return Ok(Self {
-                source: Source::Memory(bytes),
+                source: Source::Memory(whole),
                 places,
                 decoder,
             });
@@ -96,7 +127,7 @@ impl Frames {
     pub fn pixels(&self, number: usize) -> Result<StoredPixels, DecodeError> {
         let pieces = self.places.pieces(number, self.decoder.frame_bytes())?;
         let bytes = match &self.source {
-            Source::Memory(bytes) => read(&mut Cursor::new(bytes), &pieces)?,
+            Source::Memory(whole) => read(&mut Cursor::new(&whole.bytes), &pieces)?,
             Source::File(path) => read(&mut File::open(path).map_err(unreadable)?, &pieces)?,
         };
         self.decoder.decode(bytes)

@@ -215,7 +215,7 @@ mod tests {
 
     const AT_ONCE: Policy = Policy {
         days: None,
-        after_analysis: true,
+        after_analysis_s: Some(0),
         refused_days: None,
     };
 

@@ -15,8 +15,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub struct Policy {
     /// Images of analysed studies go after so many days; without it they stay.
     pub days: Option<u32>,
-    /// Images go as soon as their study is analysed.
-    pub after_analysis: bool,
+    /// Images go so many seconds after their study was analysed. Late slices want the others.
+    pub after_analysis_s: Option<u32>,
     /// Images of studies that were refused go after so many days; without it they stay.
     pub refused_days: Option<u32>,
 }
@@ -25,18 +25,18 @@ impl Policy {
     /// Whether anything is ever removed.
     #[must_use]
     pub fn removes(self) -> bool {
-        self.days.is_some() || self.after_analysis || self.refused_days.is_some()
+        self.days.is_some() || self.after_analysis_s.is_some() || self.refused_days.is_some()
     }
 
     /// What is due at this time of the wall clock.
     #[must_use]
     pub fn due(self, now_ms: i64) -> Due {
         let before = |days: u32| now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
-        let analysed = if self.after_analysis {
-            Some(now_ms)
-        } else {
-            self.days.map(before)
-        };
+        let at_once = self
+            .after_analysis_s
+            .map(|s| now_ms.saturating_sub(i64::from(s).saturating_mul(1000)));
+        // Whichever is over sooner.
+        let analysed = at_once.max(self.days.map(before));
         Due {
             now_ms,
             analysed_before_ms: analysed,
@@ -47,8 +47,8 @@ impl Policy {
     /// The rule in words, for the record.
     #[must_use]
     pub fn words(self) -> String {
-        match (self.after_analysis, self.days.or(self.refused_days)) {
-            (false, Some(days)) => format!("older than {days} days"),
+        match (self.after_analysis_s, self.days.or(self.refused_days)) {
+            (None, Some(days)) => format!("older than {days} days"),
             _ => "analysed".to_owned(),
         }
     }
@@ -376,9 +376,9 @@ mod tests {
         };
         assert_eq!(policy.due(31 * DAY_MS).analysed_before_ms, Some(DAY_MS));
         let at_once = Policy {
-            after_analysis: true,
+            after_analysis_s: Some(2),
             ..policy
         };
-        assert_eq!(at_once.due(7).analysed_before_ms, Some(7));
+        assert_eq!(at_once.due(7_000).analysed_before_ms, Some(5_000));
     }
 }

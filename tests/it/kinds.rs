@@ -97,7 +97,7 @@ fn a_real_series_as_one_object_of_another_program_gives_the_same_numbers() {
         \x20   d = Dataset()\n\
         \x20   for a, v in k.items(): setattr(d, a, v)\n\
         \x20   return S([d])\n\
-        o = pydicom.dcmread(sys.argv[1] + '/' + fs[0].filename.split('/')[-1]) if False else fs[0].copy()\n\
+        o = pydicom.dcmread(fs[0].filename)\n\
         frames = []\n\
         for f in fs:\n\
         \x20   d = Dataset()\n\

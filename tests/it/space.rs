@@ -11,7 +11,11 @@ fn above_the_upper_level_nothing_is_received_and_the_refusal_is_transient() {
     let home = Home::new(&model(), "[disk]\nwarn_percent = 0\nstop_percent = 0\n");
     let running = home.start();
     let answers = send(short_study(), &running.to, &Options::new("CT1"), |_| {});
-    assert!(answers.is_empty(), "{answers:?}");
+    let put_off = answers
+        .iter()
+        .all(|a| !a.outcome.is_delivered() && a.outcome.is_transient());
+    assert!(put_off, "{answers:?}");
+    assert_eq!(home.count("SELECT count(*) FROM instances"), 0);
     let echo = scu::blocking(scu::echo(&running.to, &Options::new("CT1"))).expect("a runtime");
     let words = echo.expect_err("no room").to_string();
     assert!(
@@ -50,7 +54,7 @@ fn above_the_lower_level_it_warns_and_receives() {
 #[test]
 fn images_go_after_the_analysis_where_that_is_set_and_the_result_stays() {
     let _turn = turn();
-    let settings = format!("{SHORT}[retention]\npixels_after_analysis = true\n");
+    let settings = format!("{SHORT}[retention]\npixels_after_analysis = true\ngrace_s = 0\n");
     let home = Home::new(&model(), &settings);
     let running = home.start();
     let images = || files_below(&home.state().join("spool")).len();

@@ -96,6 +96,16 @@ async fn every_file_gets_an_answer_and_every_picture_is_the_right_one() {
         peers::say(&format!("{count:5} {said}"));
     }
     station.is_alive().await;
+    for file in files
+        .iter()
+        .filter(|f| !f.starts_with(data.join("robustness")))
+    {
+        assert!(
+            kept.contains(file),
+            "a slice of a study is refused: {}",
+            file.display()
+        );
+    }
 
     // What lies in the spool is what was sent, so that the sent file may stand for it.
     let sent: BTreeSet<Vec<u8>> = kept.iter().map(|f| sha_of_data_set(f)).collect();
