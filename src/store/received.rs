@@ -35,8 +35,10 @@ pub struct StoredInstance {
 /// What the database says about an instance that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Not seen before, or seen with other bytes in the same study.
+    /// Not seen before.
     New,
+    /// Seen with other bytes in the same study; the path is of the first.
+    Changed { path: String },
     /// The very same bytes are there.
     Duplicate,
     /// The UID belongs to another study or another patient: status 0111.
@@ -72,11 +74,29 @@ impl Store {
                 .prepare_cached("SELECT id FROM instances WHERE sop_uid=?1 AND sha256=?2")?
                 .query_row([&sop, &sha], |row| row.get(0))
                 .optional()?;
-            Ok(if same.is_some() {
-                Known::Duplicate
-            } else {
-                Known::New
-            })
+            if same.is_some() {
+                return Ok(Known::Duplicate);
+            }
+            let first: Option<String> = c
+                .prepare_cached("SELECT path FROM instances WHERE sop_uid=?1 ORDER BY id LIMIT 1")?
+                .query_row([&sop], |row| row.get(0))
+                .optional()?;
+            Ok(first.map_or(Known::New, |path| Known::Changed { path }))
+        })
+    }
+
+    /// An instance came again, in another encoding.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resent(&self, path: &str) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.run(move |c| {
+            c.execute(
+                "UPDATE instances SET resent = resent + 1 WHERE path=?1",
+                [&path],
+            )
+            .map(drop)
         })
     }
 
@@ -320,6 +340,9 @@ pub(super) mod tests {
         assert_eq!(known("2", "p1"), Known::OtherStudy);
         assert_eq!(known("1", "p2"), Known::OtherStudy, "another patient");
         assert_eq!(known("1", ""), Known::Duplicate, "not said");
+        let path = "spool/1.1-aa.dcm".to_owned();
+        let other = store.known("1.1", "1", "p1", "bb").unwrap();
+        assert_eq!(other, Known::Changed { path });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Instances of every kind: multi-frame objects, and what arrives in an odd way.
 
-use crate::box_process::{Home, model, output, program, send, turn};
+use crate::box_process::{Home, files_below, model, output, program, send, turn};
 use crate::peers;
 use crate::whole_way::{SHORT, essence, reference, short_chest, short_study, short_uid};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -255,18 +255,39 @@ fn an_image_that_comes_again_with_other_content_is_set_aside_and_told() {
 }
 
 #[test]
+fn the_same_image_in_another_encoding_is_a_resend() {
+    let Some(mut rle) = peers::program("dcmcrle", "--version") else {
+        return;
+    };
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let made = small(920_014, Scanner::Ge, 3);
+    let files = phantom::write(&made, folder.path()).expect("a study");
+    let again = folder.path().join("again.dcm");
+    peers::run(rle.arg(&files[1]).arg(&again));
+    let home = Home::new(&model(), "");
+    let running = home.start();
+    let items: Vec<Item> = files.into_iter().map(Item::File).collect();
+    running.take(&items, &Options::new("CT1"));
+    running.take(&[Item::File(again)], &Options::new("CT1"));
+    assert_eq!(home.count("SELECT count(*) FROM instances"), 3);
+    assert_eq!(home.count("SELECT sum(resent) FROM instances"), 1);
+    assert_eq!(files_below(&home.state().join("spool")).len(), 3);
+    assert!(running.stop().success());
+}
+
+#[test]
 fn slices_that_trickle_slower_than_the_quiet_time_end_in_the_result_of_all() {
     let _turn = turn();
     let home = Home::new(&model(), SHORT);
     let running = home.start();
     let all = short_study();
-    for upto in [10, 15] {
-        let from = if upto == 10 { 0 } else { 10 };
+    for (from, upto, state) in [(0, 10, "not_analysed"), (10, 38, "analysed")] {
         running.take(&all[from..upto], &Options::new("CT1"));
         let report = home.wait_for_report(short_uid(), upto);
-        assert_eq!(report["state"], "not_analysed", "{upto}");
+        assert_eq!(report["state"], state, "{upto} slices");
     }
-    running.take(&all[15..], &Options::new("CT1"));
+    running.take(&all[38..], &Options::new("CT1"));
     let report = home.wait_for_report(short_uid(), all.len());
     assert_eq!(&essence(&report), reference());
     let results = home.results();
