@@ -15,7 +15,7 @@ use crate::base::trace::Trace;
 use crate::config::Config;
 use crate::reception::Event as Door;
 use crate::spool::Spool;
-use crate::store::{Store, StoreError, StudyState};
+use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use std::collections::HashMap;
@@ -277,9 +277,16 @@ impl Desk {
             Door::Stored(arrival) => {
                 let study = arrival.identity.study.as_str();
                 // A repeated image of a study that has its result opens nothing.
-                let open = self.store.study(study).ok().flatten().is_none_or(|row| {
-                    !matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed)
-                });
+                let ended = |row: &StudyRow| {
+                    matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed)
+                };
+                let open = self.arrivals.has(study)
+                    || self
+                        .store
+                        .study(study)
+                        .ok()
+                        .flatten()
+                        .is_none_or(|row| !ended(&row));
                 if open {
                     self.arrivals
                         .stored(study, arrival.association.unwrap_or(0), now);
