@@ -12,6 +12,7 @@ use crate::base::unit::Mm;
 use dicom_dictionary_std::uids;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Steeper slices are coronal, sagittal or oblique, not axial with a tilted gantry. Gantries
 /// tilt by 30 degrees at most.
@@ -71,14 +72,14 @@ pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal
     }
 }
 
-/// Whether the study names two patients: whose result would it be? An image that names nobody is
-/// no contradiction.
+/// Whether a study names two patients: whose result would it be? An image that names nobody is no
+/// contradiction, and a folder may hold studies of several.
 fn two_patients(headers: &[Header]) -> bool {
-    let mut ids = headers
-        .iter()
-        .map(|header| header.patient.id.reveal().trim())
-        .filter(|id| !id.is_empty());
-    ids.next().is_some_and(|first| ids.any(|id| id != first))
+    let mut named: BTreeMap<&str, &str> = BTreeMap::new();
+    headers.iter().any(|header| {
+        let id = header.patient.id.reveal().trim();
+        !id.is_empty() && *named.entry(header.study.as_str()).or_insert(id) != id
+    })
 }
 
 /// Why a stack is never given to the networks.
@@ -332,7 +333,7 @@ mod tests {
     use super::super::assemble::assemble;
     use super::super::fixture::{renamed, series};
     use super::*;
-    use crate::base::ident::Private;
+    use crate::base::ident::{Private, StudyUid};
 
     fn bent(count: i32, uid: &str, bend: impl Fn(&mut Header)) -> Vec<Header> {
         let mut headers = renamed(series(count), uid);
@@ -446,7 +447,12 @@ mod tests {
         headers[50].patient.id = Private::new("");
         assert!(chosen(std::slice::from_ref(&headers)).is_ok());
         headers[99].patient.id = Private::new("A2");
-        assert_eq!(chosen(&[headers]), Err(Refusal::TwoPatients));
+        assert_eq!(
+            chosen(std::slice::from_ref(&headers)),
+            Err(Refusal::TwoPatients)
+        );
+        headers[99].study = StudyUid::new("1.2.4").unwrap();
+        assert!(chosen(&[headers]).is_ok(), "another study");
     }
 
     #[test]
