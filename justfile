@@ -46,6 +46,11 @@ units:
 deny:
     cargo deny check
 
+# reception beside other software, in one run (needs pydicom; see the script)
+bench-reception:
+    cargo build --release
+    ${SCANSIDE_PYTHON:-python3} benches/peers/reception.py ${CARGO_TARGET_DIR:-target}/release/scanside
+
 # one phantom study of each class, to look at
 phantoms out="target/phantoms":
     for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

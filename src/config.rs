@@ -5,7 +5,9 @@
 
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
+use crate::spool::Quota;
 use crate::status::Place;
+use crate::store::Policy;
 use crate::study::check::Limits;
 use crate::study::complete::Times;
 use serde::Deserialize;
@@ -18,6 +20,9 @@ const PORT: u16 = 11112;
 
 /// And the one for DICOM over TLS.
 const SECURE_PORT: u16 = 2762;
+/// A study may go on arriving for so long after its result; see the hard maximum of
+/// [`Times::longest`].
+const GRACE_S: u32 = 5400;
 
 /// A settings file is a page of text.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -42,8 +47,11 @@ pub struct Config {
     pub device: String,
     pub site: String,
     pub export: Export,
-    /// True for throw-away state: how full the disk is counts only when little is left.
+    /// True for throw-away state: how full the disk is counts only when little is left, unless the
+    /// settings say otherwise.
     pub lenient_disk: bool,
+    disk: Option<Quota>,
+    pub retention: Policy,
 }
 
 /// The secure port.
@@ -86,6 +94,10 @@ pub enum ConfigError {
     SamePort(u16),
     #[error("the address of caller {title} is not right: {why}")]
     Caller { title: String, why: String },
+    #[error(
+        "the levels of the disk are not right: warn_percent at most stop_percent, both at most 100, warn_free_gb at least stop_free_gb"
+    )]
+    Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
 }
@@ -108,6 +120,8 @@ struct Raw {
     checks: Limits,
     export: RawExport,
     tls: Option<RawTls>,
+    disk: Option<RawDisk>,
+    retention: RawRetention,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,6 +158,27 @@ struct RawTimes {
 struct RawExport {
     enabled: bool,
     identified: bool,
+}
+
+/// Where the disk is yellow and where it is red. What is left out keeps its default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawDisk {
+    warn_percent: Option<u64>,
+    warn_free_gb: Option<f64>,
+    stop_percent: Option<u64>,
+    stop_free_gb: Option<f64>,
+}
+
+/// How long images stay. Results and reports stay for good.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRetention {
+    days: Option<u32>,
+    pixels_after_analysis: bool,
+    /// How long images wait for late ones before that.
+    grace_s: Option<u32>,
+    refused_days: Option<u32>,
 }
 
 impl Config {
@@ -200,6 +235,15 @@ impl Config {
                 identified: raw.export.identified,
             },
             lenient_disk: false,
+            disk: raw.disk.map(quota).transpose()?,
+            retention: Policy {
+                days: raw.retention.days,
+                after_analysis_s: raw
+                    .retention
+                    .pixels_after_analysis
+                    .then_some(raw.retention.grace_s.unwrap_or(GRACE_S)),
+                refused_days: raw.retention.refused_days,
+            },
         })
     }
 
@@ -213,6 +257,16 @@ impl Config {
         }
         self.access = Access::Any;
         Ok(())
+    }
+
+    /// How full the disk may be.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        match self.disk {
+            Some(quota) => quota,
+            None if self.lenient_disk => Quota::lenient(),
+            None => Quota::default(),
+        }
     }
 
     /// The database.
@@ -288,6 +342,25 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
         network,
         echo_only: raw.echo_only,
     })
+}
+
+fn quota(raw: RawDisk) -> Result<Quota, ConfigError> {
+    let usual = Quota::default();
+    let bytes = |gb: Option<f64>, usual: u64| match gb {
+        None => Ok(usual),
+        Some(gb) if (0.0..=1e6).contains(&gb) => Ok((gb * 1e9) as u64),
+        Some(_) => Err(ConfigError::Disk),
+    };
+    let quota = Quota {
+        low_percent: raw.warn_percent.unwrap_or(usual.low_percent),
+        low_free: bytes(raw.warn_free_gb, usual.low_free)?,
+        stop_percent: raw.stop_percent.unwrap_or(usual.stop_percent),
+        stop_free: bytes(raw.stop_free_gb, usual.stop_free)?,
+    };
+    let sound = quota.low_percent <= quota.stop_percent
+        && quota.stop_percent <= 100
+        && quota.low_free >= quota.stop_free;
+    sound.then_some(quota).ok_or(ConfigError::Disk)
 }
 
 /// A duration from a setting; a value that is none keeps the default.
@@ -378,6 +451,8 @@ mod tests {
             ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
             ("listen = 'everywhere'", "not an address"),
             ("colour = 'blue'", "unknown field"),
+            ("[disk]\nstop_percent = 60", "levels of the disk"),
+            ("[disk]\nwarn_free_gb = -1.0", "levels of the disk"),
             (
                 "[[caller]]\nae_title = 'CT1'\naddress = 'ct1.hospital'",
                 "caller CT1",
@@ -386,6 +461,20 @@ mod tests {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn levels_and_retention_are_settings_and_nothing_is_removed_without_one() {
+        let plain = Config::parse("").unwrap();
+        assert_eq!(plain.quota(), Quota::default());
+        assert!(!plain.retention.removes());
+        let text = "[disk]\nwarn_percent = 50\nstop_free_gb = 1.0\n[retention]\ndays = 30\n";
+        let mut config = Config::parse(text).unwrap();
+        config.lenient_disk = true;
+        let quota = config.quota();
+        assert_eq!((quota.low_percent, quota.stop_percent), (50, 90));
+        assert_eq!(quota.stop_free, 1_000_000_000);
+        assert_eq!(config.retention.days, Some(30));
     }
 
     #[test]

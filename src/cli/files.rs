@@ -159,8 +159,13 @@ pub fn preprocess(recipe: Recipe, dir: &Path, out: &Path) -> Result<(), Failure>
     Ok(())
 }
 
-pub fn phantom(recipe: &PhantomRecipe, out: &Path) -> Result<(), Failure> {
+pub fn phantom(recipe: &PhantomRecipe, enhanced: bool, out: &Path) -> Result<(), Failure> {
     let phantom = phantom::generate(recipe);
+    if enhanced {
+        let path = phantom::write_enhanced(&phantom, out).map_err(Failure::failed)?;
+        println!("{} frames in {}", phantom::count(&phantom), path.display());
+        return Ok(());
+    }
     let files = phantom::write(&phantom, out).map_err(Failure::failed)?;
     println!("{} files in {}", files.len(), out.display());
     Ok(())

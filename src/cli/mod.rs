@@ -136,6 +136,9 @@ pub enum Command {
         /// Adds a scout view as a series of its own.
         #[arg(long)]
         localizer: bool,
+        /// Writes one multi-frame Enhanced CT object instead of one file a slice.
+        #[arg(long, conflicts_with = "localizer")]
+        enhanced: bool,
         outdir: PathBuf,
     },
     /// Sends DICOM files, as a console does.
@@ -293,6 +296,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             slices,
             dose,
             localizer,
+            enhanced,
             outdir,
         } => files::phantom(
             &crate::phantom::Recipe {
@@ -306,6 +310,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
                 localizer,
                 ..crate::phantom::Recipe::new(class, seed)
             },
+            enhanced,
             &outdir,
         ),
         Command::Send {

@@ -10,6 +10,7 @@ mod bone;
 mod chest;
 mod dice;
 mod disease;
+mod enhanced;
 mod field;
 mod lesion;
 mod organs;
@@ -23,6 +24,7 @@ mod space;
 mod territory;
 mod tree;
 
+pub use enhanced::{enhanced, write_enhanced};
 pub use scan::{Acquisition, Truth};
 pub use series::{Object, PhantomError, count, files, object, objects, write};
 

@@ -37,24 +37,24 @@ pub enum PhantomError {
 }
 
 /// How a maker writes its images.
-struct Manner {
+pub(super) struct Manner {
     maker: &'static str,
     model: &'static str,
     software: &'static str,
     station: &'static str,
-    syntax: &'static str,
+    pub(super) syntax: &'static str,
     signed: bool,
     bits: u16,
-    intercept: i32,
+    pub(super) intercept: i32,
     /// Stored value outside the circle of the scan.
-    padding: Option<i16>,
-    soft: &'static str,
-    lung: &'static str,
+    pub(super) padding: Option<i16>,
+    pub(super) soft: &'static str,
+    pub(super) lung: &'static str,
     spacing_between: bool,
     feet_first: bool,
 }
 
-fn manner(recipe: &Recipe, scanner: Scanner) -> Manner {
+pub(super) fn manner(recipe: &Recipe, scanner: Scanner) -> Manner {
     let odd = scramble(recipe.seed) & 1 == 1;
     match scanner {
         Scanner::Ge => Manner {
@@ -121,7 +121,7 @@ fn manner(recipe: &Recipe, scanner: Scanner) -> Manner {
 }
 
 /// A UID made from the whole recipe: the same recipe has the same UIDs, another has others.
-fn uid(recipe: &Recipe, role: &str, index: usize) -> String {
+pub(super) fn uid(recipe: &Recipe, role: &str, index: usize) -> String {
     let text = format!("{recipe:?} {role} {index}");
     let half = |salt: u64| {
         text.bytes()
@@ -132,22 +132,22 @@ fn uid(recipe: &Recipe, role: &str, index: usize) -> String {
 }
 
 /// Decimal string of at most 16 characters.
-fn ds(v: f64) -> String {
+pub(super) fn ds(v: f64) -> String {
     let text = format!("{v:.9}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let text = if text == "-0" { "0" } else { text };
     text.chars().take(16).collect()
 }
 
-fn join(values: &[f64]) -> String {
+pub(super) fn join(values: &[f64]) -> String {
     let each: Vec<String> = values.iter().map(|v| ds(*v)).collect();
     each.join("\\")
 }
 
-struct Writer(InMemDicomObject);
+pub(super) struct Writer(pub(super) InMemDicomObject);
 
 impl Writer {
-    fn text(&mut self, tag: Tag, vr: VR, value: &str) {
+    pub(super) fn text(&mut self, tag: Tag, vr: VR, value: &str) {
         self.0.put(DataElement::new(
             tag,
             vr,
@@ -160,14 +160,14 @@ impl Writer {
         ));
     }
 
-    fn number(&mut self, tag: Tag, value: u16) {
+    pub(super) fn number(&mut self, tag: Tag, value: u16) {
         self.0
             .put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
     }
 }
 
 /// Patient coordinate along z of slice `index`.
-fn height(p: &Phantom, index: usize) -> f64 {
+pub(super) fn height(p: &Phantom, index: usize) -> f64 {
     let a = &p.acquisition;
     let z = a.positions.get(index).copied().unwrap_or_default() + a.z_offset;
     (z * 1e4).round() / 1e4
@@ -179,7 +179,7 @@ pub fn count(p: &Phantom) -> usize {
     p.hu.dim().0
 }
 
-fn common(p: &Phantom, m: &Manner, series: &str) -> Writer {
+pub(super) fn common(p: &Phantom, m: &Manner, series: &str) -> Writer {
     let r = &p.recipe;
     let a = &p.acquisition;
     let dice = scramble(r.seed ^ 0xda7e);
@@ -354,8 +354,15 @@ pub fn object(p: &Phantom, index: usize) -> Result<Object, PhantomError> {
     let n = a.matrix;
     w.number(tags::ROWS, n as u16);
     w.number(tags::COLUMNS, n as u16);
+    let pixels = pixels(p, &m, index);
+    finish(w, &m, &uid(&p.recipe, "slice", index), pixels)
+}
+
+/// The samples of slice `index`, with padding outside the scan where the maker has it.
+pub(super) fn pixels(p: &Phantom, m: &Manner, index: usize) -> Vec<u16> {
+    let n = p.acquisition.matrix;
     let plane = p.hu.index_axis(ndarray::Axis(0), index);
-    let mut pixels = stored(&m, plane.iter().copied());
+    let mut pixels = stored(m, plane.iter().copied());
     if let Some(padding) = m.padding {
         // The scan's circle just fits into the square.
         let c = (n as f64 - 1.0) / 2.0;
@@ -366,7 +373,7 @@ pub fn object(p: &Phantom, index: usize) -> Result<Object, PhantomError> {
             }
         }
     }
-    finish(w, &m, &uid(&p.recipe, "slice", index), pixels)
+    pixels
 }
 
 /// The scout view, where the recipe asked for one.

@@ -17,6 +17,7 @@ use dicom_core::Tag;
 use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
+use sha2::{Digest, Sha256};
 use std::io::{self, BufReader, Read};
 
 /// What a data set may cost us.
@@ -47,6 +48,30 @@ impl Default for Limits {
     }
 }
 
+/// Where the pixel data stand in a data set, counted from its first byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PixelPlace {
+    /// Begin and length of plain pixel data.
+    pub native: Option<(u64, u32)>,
+    /// Begin and length of each item of encapsulated pixel data, the offset table first.
+    pub fragments: Vec<(u64, u32)>,
+}
+
+/// Finds the pixel data of a data set that is not deflated.
+///
+/// # Errors
+/// A [`Fault`], as [`scan`] has it.
+pub fn pixel_place(
+    reader: impl Read,
+    syntax: TransferSyntax,
+    limits: &Limits,
+) -> Result<PixelPlace, Fault> {
+    let mut walker = Walker::new(reader, syntax, limits);
+    walker.place = Some(PixelPlace::default());
+    walker.run()?;
+    Ok(walker.place.unwrap_or_default())
+}
+
 /// Who an instance is, as its data set says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -54,6 +79,9 @@ pub struct Identity {
     pub sop: SopUid,
     pub study: StudyUid,
     pub series: SeriesUid,
+    /// A digest of PatientID, to tell patients apart without naming them; empty where the data set
+    /// has none.
+    pub patient: String,
     /// Empty where the data set has none.
     pub modality: String,
     /// Whether there is pixel data at the top level.
@@ -167,6 +195,8 @@ struct Walker<'a, R: Read> {
     sequences: usize,
     elements: u32,
     found: Found,
+    /// Filled where the caller wants it.
+    place: Option<PixelPlace>,
 }
 
 impl<'a, R: Read> Walker<'a, R> {
@@ -186,6 +216,7 @@ impl<'a, R: Read> Walker<'a, R> {
             sequences: 0,
             elements: 0,
             found: Found::default(),
+            place: None,
         }
     }
 
@@ -245,6 +276,11 @@ impl<'a, R: Read> Walker<'a, R> {
                 return Err(Fault::HeadTooLong);
             }
             self.found.pixels = true;
+            if let Some(place) = &mut self.place
+                && length != UNDEFINED
+            {
+                place.native = Some((self.at, length));
+            }
         }
         if length == UNDEFINED {
             let kind = if tag == PIXEL_DATA && vr != VR::SQ {
@@ -286,6 +322,9 @@ impl<'a, R: Read> Walker<'a, R> {
                     return Err(Fault::Structure(tag, "a fragment without a length"));
                 }
                 self.end_of(tag, length, frame.bound)?;
+                if let Some(place) = &mut self.place {
+                    place.fragments.push((self.at, length));
+                }
                 self.skip(tag, u64::from(length))
             }
             ITEM => {
@@ -435,6 +474,7 @@ struct Found {
     modality: Option<Vec<u8>>,
     study: Option<Vec<u8>>,
     series: Option<Vec<u8>>,
+    patient: Option<Vec<u8>>,
     pixels: bool,
     unterminated: bool,
 }
@@ -445,6 +485,7 @@ impl Found {
             Tag(0x0008, 0x0016) => Some(&mut self.sop_class),
             Tag(0x0008, 0x0018) => Some(&mut self.sop),
             Tag(0x0008, 0x0060) => Some(&mut self.modality),
+            Tag(0x0010, 0x0020) => Some(&mut self.patient),
             Tag(0x0020, 0x000D) => Some(&mut self.study),
             Tag(0x0020, 0x000E) => Some(&mut self.series),
             _ => None,
@@ -459,6 +500,7 @@ impl Found {
             sop: uid("SOPInstanceUID", self.sop.as_deref(), SopUid::new)?,
             study: uid("StudyInstanceUID", self.study.as_deref(), StudyUid::new)?,
             series: uid("SeriesInstanceUID", self.series.as_deref(), SeriesUid::new)?,
+            patient: mark(self.patient.as_deref().unwrap_or_default()),
             modality: modality
                 .iter()
                 .take_while(plain)
@@ -468,6 +510,17 @@ impl Found {
             unterminated: self.unterminated,
         })
     }
+}
+
+/// 64 bits of SHA-256 of an identifier without its padding: enough to see that two differ.
+fn mark(id: &[u8]) -> String {
+    let id = id.trim_ascii();
+    let id = id.strip_suffix(b"\0").unwrap_or(id);
+    if id.is_empty() {
+        return String::new();
+    }
+    let digest = Sha256::digest(id);
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 fn uid<T, E>(

@@ -50,6 +50,12 @@ impl Arrivals {
         }
     }
 
+    /// Whether a study has no end yet.
+    #[must_use]
+    pub fn has(&self, study: &str) -> bool {
+        self.open.contains_key(study)
+    }
+
     /// A study that was found unfinished at start.
     pub fn recovered(&mut self, study: &str, images: u32, now: Duration) {
         self.open.insert(

@@ -6,6 +6,7 @@
 
 use super::arrivals::Arrivals;
 use super::callers::{Caller, Callers};
+use super::retention::Upkeep;
 use super::run::Note;
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
@@ -15,7 +16,7 @@ use crate::base::trace::Trace;
 use crate::config::Config;
 use crate::reception::Event as Door;
 use crate::spool::Spool;
-use crate::store::{Store, StoreError, StudyState};
+use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use std::net::SocketAddr;
@@ -117,6 +118,7 @@ pub(super) struct Desk {
     rest_until: Duration,
     shown: Option<(Duration, crate::status::State)>,
     wall_failed: bool,
+    upkeep: Upkeep,
 }
 
 impl Desk {
@@ -150,6 +152,7 @@ impl Desk {
             rest_until: Duration::ZERO,
             shown: None,
             wall_failed: false,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -198,6 +201,7 @@ impl Desk {
             }
             Err(trouble) => self.trouble(&trouble),
         }
+        self.upkeep.begin(&self.store);
         self.refresh();
     }
 
@@ -295,9 +299,16 @@ impl Desk {
             Door::Stored(arrival) => {
                 let study = arrival.identity.study.as_str();
                 // A repeated image of a study that has its result opens nothing.
-                let open = self.store.study(study).ok().flatten().is_none_or(|row| {
-                    !matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed)
-                });
+                let ended = |row: &StudyRow| {
+                    matches!(row.state, StudyState::Analysed | StudyState::NotAnalysed)
+                };
+                let open = self.arrivals.has(study)
+                    || self
+                        .store
+                        .study(study)
+                        .ok()
+                        .flatten()
+                        .is_none_or(|row| !ended(&row));
                 if open {
                     self.arrivals
                         .stored(study, arrival.association.unwrap_or(0), now);
@@ -321,6 +332,9 @@ impl Desk {
                 ..
             } => {
                 self.arrivals.closed(association, now);
+                if let Some(words) = self.upkeep.set_aside(&self.store) {
+                    self.scene.notice = Some((words, now));
+                }
                 let words = if interrupted {
                     format!("{how}, interrupted")
                 } else {
@@ -351,6 +365,11 @@ impl Desk {
             self.complete(&study, timed_out);
         }
         self.feed();
+        if let Some(runtime) = &self.runtime {
+            let policy = self.config.retention;
+            self.upkeep
+                .make_room(now, runtime, &self.spool, &self.store, policy);
+        }
         self.watchdog(now);
         let changed = {
             self.gather();
@@ -409,8 +428,18 @@ impl Desk {
         {
             return;
         }
+        let stands = row.as_ref().and_then(|row| row.decision.clone());
         let seen = row.filter(|row| row.input_sha256 == input_digest(&stored));
+        // What came to a study whose images were removed is no study.
+        let purged = seen.is_none() && self.store.has_removed(study).unwrap_or(false);
         let (state, why) = match &seen {
+            None if purged && stands.is_some() => (
+                match stands.as_deref() {
+                    Some("not_analysed") => StudyState::NotAnalysed,
+                    _ => StudyState::Analysed,
+                },
+                "images came after the others were removed: the result stands",
+            ),
             Some(row) if row.decision.as_deref() != Some("not_analysed") => (
                 StudyState::Analysed,
                 "the same images had been analysed before",

@@ -9,6 +9,8 @@
 //! library gives the whole file up for that. The data set itself is read by the library, whose
 //! parser recurses: files from a stranger pass reception's bounded pre-scan first.
 
+use super::frames::Frames;
+use crate::study::frames;
 use crate::study::header::{Header, HeaderError};
 use crate::volume::decode::{self, DecodeError, StoredPixels};
 use dicom_dictionary_std::uids;
@@ -17,6 +19,7 @@ use dicom_object::InMemDicomObject;
 use dicom_object::collector::DicomCollector;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -43,7 +46,7 @@ pub enum FileError {
     Header(#[from] HeaderError),
 }
 
-/// All images below a folder.
+/// All images below a folder. A frame of a multi-frame CT is an image.
 #[derive(Debug, Default)]
 pub struct Folder {
     pub headers: Vec<Header>,
@@ -53,6 +56,8 @@ pub struct Folder {
     pub skipped: usize,
     /// How long reading took.
     pub seconds: f64,
+    /// Where the frames of the multi-frame files stand.
+    frames: BTreeMap<PathBuf, Result<Frames, DecodeError>>,
 }
 
 impl Folder {
@@ -62,7 +67,14 @@ impl Folder {
     /// [`DecodeError`] when the file cannot be read or its pixels cannot be decoded.
     pub fn pixels(&self, index: usize) -> Result<StoredPixels, DecodeError> {
         let path = self.paths.get(index).ok_or(DecodeError::NoPixels)?;
-        read_pixels(path)
+        match self.headers.get(index).and_then(|header| header.frame) {
+            None => read_pixels(path),
+            Some(number) => match self.frames.get(path) {
+                Some(Ok(frames)) => frames.pixels(number as usize),
+                Some(Err(trouble)) => Err(trouble.clone()),
+                None => Err(DecodeError::NoPixels),
+            },
+        }
     }
 }
 
@@ -81,17 +93,21 @@ pub fn read_folder(dir: &Path) -> io::Result<Folder> {
 #[must_use]
 pub fn read_files(files: Vec<PathBuf>) -> Folder {
     let begun = Instant::now();
-    let read: Vec<Option<(Header, PathBuf)>> = files
+    let read: Vec<Option<(Headers, PathBuf)>> = files
         .into_par_iter()
-        .map(|path| Some((read_header(&path).ok()?, path)))
+        .map(|path| Some((read_headers(&path).ok()?, path)))
         .collect();
     let mut folder = Folder {
         skipped: read.iter().filter(|file| file.is_none()).count(),
         ..Folder::default()
     };
-    for (header, path) in read.into_iter().flatten() {
-        folder.headers.push(header);
-        folder.paths.push(path);
+    for (headers, path) in read.into_iter().flatten() {
+        let paths = std::iter::repeat_n(&path, headers.all.len());
+        folder.paths.extend(paths.cloned());
+        folder.headers.extend(headers.all);
+        if let Some(frames) = headers.frames {
+            folder.frames.insert(path, frames);
+        }
     }
     folder.seconds = begun.elapsed().as_secs_f64();
     folder
@@ -103,16 +119,40 @@ pub fn read_files(files: Vec<PathBuf>) -> Folder {
 /// [`FileError`] when the file is no DICOM image of a study.
 pub fn read_header(path: &Path) -> Result<Header, FileError> {
     let (file, syntax) = open(path)?;
-    let object = if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-        data_set(file, &syntax)?
-    } else {
-        let mut object = InMemDicomObject::new_empty();
-        DicomCollector::new_with_ts(file, syntax.clone())
-            .read_dataset_up_to_pixeldata(&mut object)
-            .map_err(|e| FileError::DataSet(e.to_string()))?;
-        object
-    };
+    let object = head(file, &syntax)?;
     Ok(Header::from_data_set(&object, &syntax)?)
+}
+
+/// What one file holds: a header for each of its frames, and where these stand.
+struct Headers {
+    all: Vec<Header>,
+    frames: Option<Result<Frames, DecodeError>>,
+}
+
+fn read_headers(path: &Path) -> Result<Headers, FileError> {
+    let (file, syntax) = open(path)?;
+    let object = head(file, &syntax)?;
+    let all = frames::read(&object, &syntax)?;
+    let multi_frame = all.first().is_some_and(|header| header.frame.is_some());
+    let frames = if multi_frame {
+        let (mut file, _) = open(path)?;
+        Some(Frames::find(path, &mut file, &object, &syntax, all.len()))
+    } else {
+        None
+    };
+    Ok(Headers { all, frames })
+}
+
+/// What stands before the pixel data.
+fn head(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileError> {
+    if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+        return data_set(file, syntax);
+    }
+    let mut object = InMemDicomObject::new_empty();
+    DicomCollector::new_with_ts(file, syntax.to_owned())
+        .read_dataset_up_to_pixeldata(&mut object)
+        .map_err(|e| FileError::DataSet(e.to_string()))?;
+    Ok(object)
 }
 
 /// The pixels of one file.

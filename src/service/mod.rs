@@ -2,8 +2,8 @@
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
-//! starts and stops the box, [`callers`] keeps who called,
-//! and [`desk`] is its loop, in which everything that can wake it is one
+//! starts and stops the box, [`callers`] keeps who called, [`retention`] removes images that are past
+//! their time, and [`desk`] is its loop, in which everything that can wake it is one
 //! closed enum.
 
 pub mod analyse;
@@ -12,9 +12,11 @@ mod callers;
 pub mod clock;
 mod desk;
 pub mod files;
+mod frames;
 mod keeper;
 mod measure;
 mod pictures;
+mod retention;
 mod run;
 mod wall;
 pub mod worker;

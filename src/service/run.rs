@@ -6,6 +6,7 @@
 use super::clock;
 use super::desk::{Desk, Event, show};
 use super::keeper::{SpoolAndStore, row};
+use super::retention;
 use super::wall::{self, Scene};
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
@@ -14,7 +15,7 @@ use crate::infer::{Bundle, Model};
 use crate::reception::prescan::Limits;
 use crate::reception::tls::{Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
-use crate::spool::{Quota, Spool};
+use crate::spool::Spool;
 use crate::store::{Store, StoreError};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -124,12 +125,11 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     );
 
     let store = Store::open(&config.database())?;
-    let quota = if config.lenient_disk {
-        Quota::lenient()
-    } else {
-        Quota::default()
-    };
-    let spool = Spool::open(Arc::new(RealDisk), &config.state.join("spool"), quota);
+    let spool = Spool::open(
+        Arc::new(RealDisk),
+        &config.state.join("spool"),
+        config.quota(),
+    );
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
     let model = load_model(&config.model, &store)?;
@@ -260,7 +260,8 @@ fn addresses(
 fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
     let failed = |e: StoreError| io::Error::other(e.to_string());
     let found = spool.recover()?;
-    let known: std::collections::HashSet<String> = store
+    retention::finish_open(spool, store).map_err(|e| io::Error::other(e.to_string()))?;
+    let known: std::collections::HashMap<String, bool> = store
         .instance_paths()
         .map_err(failed)?
         .into_iter()
@@ -271,7 +272,7 @@ fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
             .join(&file.path)
             .to_string_lossy()
             .into_owned();
-        if known.contains(&path) {
+        if known.contains_key(&path) {
             continue;
         }
         match spool.adopt(file, &Limits::default()) {
@@ -284,7 +285,8 @@ fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
     }
     let gone: Vec<String> = known
         .into_iter()
-        .filter(|path| !config.state.join(path).exists())
+        .filter(|(path, removed)| !removed && !config.state.join(path).exists())
+        .map(|(path, _)| path)
         .collect();
     if found.parts + adopted + gone.len() > 0 {
         log::info!(

@@ -28,6 +28,8 @@ pub struct Scene {
     /// The last finished run and when it ended.
     pub last: Option<(Done, StudyRow, Duration)>,
     pub recent: Vec<StudyRow>,
+    /// What a person ought to know for a while, and since when.
+    pub notice: Option<(String, Duration)>,
     /// The store or the spool does not answer.
     pub trouble: String,
     /// A caller that was refused a short while ago, in words.
@@ -138,6 +140,13 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
     if let Some((Level::Low, percent)) = scene.disk {
         causes.push(State::Attention {
             cause: format!("Disk {percent} % full"),
+        });
+    }
+    if let Some((words, at)) = &scene.notice
+        && now.saturating_sub(*at) < RESULT_STAYS
+    {
+        causes.push(State::Attention {
+            cause: words.clone(),
         });
     }
     if !clock_is_sane() {

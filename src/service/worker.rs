@@ -92,6 +92,15 @@ impl Worker {
             let model = self.model.as_ref().map_err(String::as_str);
             analyse(&images, model, &self.config.limits, progress)
         };
+        let (aside, _) = self.store.quarantined(Some(study_uid))?;
+        if aside > 0 {
+            analysis.caveats.push(crate::finding::Caveat {
+                code: "resent_with_changes".into(),
+                words: format!(
+                    "{aside} images came again with other content; the first ones were used."
+                ),
+            });
+        }
         analysis.seconds.read = folder.seconds;
         analysis.seconds.all += folder.seconds;
         analysis.study.input_sha256 = input.clone();

@@ -2,10 +2,12 @@
 //!
 //! Both names are hashes of UIDs, so that nothing from the wire forms a path. [`Spool::put`] gives
 //! an arrived part its place and makes it durable, [`Spool::recover`] brings the folder back to a
-//! known state after any kind of end, and `quota` says whether there is room. Which instance belongs
+//! known state after any kind of end, `clear` takes files away again, and `quota` says whether
+//! there is room. Which instance belongs
 //! to which study in the database is for `store`; the service commits the row between `put` and the
 //! answer to the scanner.
 
+mod clear;
 mod put;
 mod quota;
 mod recover;
@@ -21,7 +23,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 /// Folder of what is not yet whole.
 const INCOMING: &str = "incoming";
@@ -35,6 +37,8 @@ pub struct Spool {
     /// the study folders that are known to be durable.
     naming: Mutex<HashSet<String>>,
     level: Mutex<quota::Last>,
+    /// See [`Spool::putting`] and [`Spool::clearing`].
+    gate: RwLock<()>,
 }
 
 impl Spool {
@@ -49,6 +53,7 @@ impl Spool {
             quota,
             naming: Mutex::default(),
             level: Mutex::default(),
+            gate: RwLock::default(),
         })
     }
 

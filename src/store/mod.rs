@@ -6,10 +6,12 @@
 
 mod history;
 mod received;
+mod retention;
 mod work;
 mod writer;
 
 pub use history::{Call, Records, Stranger};
 pub use received::{Known, NewInstance, StoredInstance};
+pub use retention::{Due, Policy, Purge};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};

@@ -17,6 +17,8 @@ pub struct NewInstance {
     pub bytes: u64,
     /// Of the data set as received.
     pub sha256: String,
+    /// A digest of PatientID; empty where there is none.
+    pub patient: String,
     pub calling_ae: String,
     pub peer: String,
     pub at_ms: i64,
@@ -33,11 +35,13 @@ pub struct StoredInstance {
 /// What the database says about an instance that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Not seen before, or seen with other bytes in the same study.
+    /// Not seen before.
     New,
+    /// Seen with other bytes in the same study; the path is of the first.
+    Changed { path: String },
     /// The very same bytes are there.
     Duplicate,
-    /// The UID belongs to another study: status 0111.
+    /// The UID belongs to another study or another patient: status 0111.
     OtherStudy,
 }
 
@@ -46,14 +50,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn known(&self, sop_uid: &str, study_uid: &str, sha256: &str) -> Result<Known, StoreError> {
+    pub fn known(
+        &self,
+        sop_uid: &str,
+        study_uid: &str,
+        patient: &str,
+        sha256: &str,
+    ) -> Result<Known, StoreError> {
         let (sop, study, sha) = (sop_uid.to_owned(), study_uid.to_owned(), sha256.to_owned());
+        let patient = patient.to_owned();
         self.run(move |c| {
             let elsewhere: Option<i64> = c
                 .prepare_cached(
-                    "SELECT 1 FROM instances WHERE sop_uid=?1 AND study_uid<>?2 LIMIT 1",
+                    "SELECT 1 FROM instances WHERE sop_uid=?1 AND (study_uid<>?2 \
+                     OR (patient<>?3 AND patient<>'' AND ?3<>'')) LIMIT 1",
                 )?
-                .query_row([&sop, &study], |row| row.get(0))
+                .query_row([&sop, &study, &patient], |row| row.get(0))
                 .optional()?;
             if elsewhere.is_some() {
                 return Ok(Known::OtherStudy);
@@ -62,17 +74,37 @@ impl Store {
                 .prepare_cached("SELECT id FROM instances WHERE sop_uid=?1 AND sha256=?2")?
                 .query_row([&sop, &sha], |row| row.get(0))
                 .optional()?;
-            Ok(if same.is_some() {
-                Known::Duplicate
-            } else {
-                Known::New
-            })
+            if same.is_some() {
+                return Ok(Known::Duplicate);
+            }
+            let first: Option<String> = c
+                .prepare_cached("SELECT path FROM instances WHERE sop_uid=?1 ORDER BY id LIMIT 1")?
+                .query_row([&sop], |row| row.get(0))
+                .optional()?;
+            Ok(first.map_or(Known::New, |path| Known::Changed { path }))
+        })
+    }
+
+    /// An instance came again, in another encoding.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resent(&self, path: &str) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.run(move |c| {
+            c.execute(
+                "UPDATE instances SET resent = resent + 1 WHERE path=?1",
+                [&path],
+            )
+            .map(drop)
         })
     }
 
     /// Writes the rows of one instance. A study goes back to `receiving` when the instance is new,
     /// also from the middle of its analysis: so whatever happens next, it is looked at again. A
-    /// repeated one only counts as resent. Returns whether it was new.
+    /// repeated one only counts as resent, and is there again if it had been removed. One with
+    /// other content under a known UID goes into quarantine and is told: the first one counts.
+    /// Returns whether it was new.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written then, and the instance must not be acknowledged.
@@ -94,11 +126,16 @@ impl Store {
                 new.modality,
                 new.at_ms
             ])?;
+            let first: bool = t
+                .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM instances WHERE sop_uid=?1)")?
+                .query_row([&new.sop_uid], |row| row.get(0))?;
+            let quarantined = (!first).then_some(new.at_ms);
             let inserted = t
                 .prepare_cached(
                     "INSERT INTO instances (sop_uid, series_uid, study_uid, sop_class, syntax, \
-                     path, bytes, sha256, calling_ae, peer, received) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                     path, bytes, sha256, calling_ae, peer, received, patient, quarantined) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+                     ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![
                     new.sop_uid,
@@ -111,9 +148,18 @@ impl Store {
                     new.sha256,
                     new.calling_ae,
                     new.peer,
-                    new.at_ms
+                    new.at_ms,
+                    new.patient,
+                    quarantined
                 ])?;
-            if inserted == 1 {
+            if inserted == 1 && !first {
+                t.execute(
+                    "INSERT INTO state_changes (study_uid, at, state, why) SELECT study_uid, ?2, state, \
+                     'an image came again with other content: it is kept aside, the first one \
+                     counts' FROM studies WHERE study_uid=?1",
+                    params![new.study_uid, new.at_ms],
+                )?;
+            } else if inserted == 1 {
                 let reopened = t
                     .prepare_cached(
                         "UPDATE studies SET state='receiving', changed=?2 \
@@ -129,7 +175,8 @@ impl Store {
                 }
             } else {
                 t.execute(
-                    "UPDATE instances SET resent = resent + 1 WHERE sop_uid=?1 AND sha256=?2",
+                    "UPDATE instances SET resent = resent + 1, removed = NULL \
+                     WHERE sop_uid=?1 AND sha256=?2",
                     [&new.sop_uid, &new.sha256],
                 )?;
             }
@@ -138,7 +185,7 @@ impl Store {
         })
     }
 
-    /// The instances of a study; of one that came again with other bytes, the newest.
+    /// The instances of a study; of one that came again with other content, the first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -146,8 +193,8 @@ impl Store {
         let study = study_uid.to_owned();
         self.run(move |c| {
             c.prepare_cached(
-                "SELECT sop_uid, path, sha256, max(id) FROM instances \
-                 WHERE study_uid=?1 GROUP BY sop_uid ORDER BY sop_uid",
+                "SELECT sop_uid, path, sha256 FROM instances \
+                 WHERE study_uid=?1 AND quarantined IS NULL ORDER BY sop_uid",
             )?
             .query_map([&study], |row| {
                 Ok(StoredInstance {
@@ -160,14 +207,15 @@ impl Store {
         })
     }
 
-    /// Paths of all instances, to hold the spool against at start.
+    /// Paths of all instances, to hold the spool against at start, and whether the file was
+    /// removed on purpose.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn instance_paths(&self) -> Result<Vec<String>, StoreError> {
+    pub fn instance_paths(&self) -> Result<Vec<(String, bool)>, StoreError> {
         self.run(|c| {
-            c.prepare("SELECT path FROM instances")?
-                .query_map([], |row| row.get(0))?
+            c.prepare("SELECT path, removed IS NOT NULL FROM instances")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
     }
@@ -189,6 +237,7 @@ impl Store {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::StudyState;
     use super::*;
 
     pub(in crate::store) fn store() -> (tempfile::TempDir, Store) {
@@ -208,6 +257,7 @@ pub(super) mod tests {
             path: format!("spool/{sop}-{sha}.dcm"),
             bytes: 10,
             sha256: sha.into(),
+            patient: "p1".into(),
             calling_ae: "CT1".into(),
             peer: "127.0.0.1".into(),
             at_ms: 5,
@@ -217,35 +267,60 @@ pub(super) mod tests {
     #[test]
     fn the_same_bytes_twice_are_one_instance() {
         let (_folder, store) = store();
-        assert_eq!(store.known("1.1", "1", "aa").unwrap(), Known::New);
+        assert_eq!(store.known("1.1", "1", "p1", "aa").unwrap(), Known::New);
         assert!(store.receive(instance("1", "1.1", "aa")).unwrap());
-        assert_eq!(store.known("1.1", "1", "aa").unwrap(), Known::Duplicate);
+        assert_eq!(
+            store.known("1.1", "1", "p1", "aa").unwrap(),
+            Known::Duplicate
+        );
         assert!(!store.receive(instance("1", "1.1", "aa")).unwrap());
         assert_eq!(store.instances("1").unwrap().len(), 1);
     }
 
     #[test]
-    fn changed_bytes_replace_for_the_analysis_and_keep_the_old_row() {
+    fn changed_bytes_go_into_quarantine_and_open_nothing_again() {
         let (_folder, store) = store();
         store.receive(instance("1", "1.1", "aa")).unwrap();
-        store.receive(instance("1", "1.1", "bb")).unwrap();
+        store.set_state("1", StudyState::Analysed, "", 6).unwrap();
+        assert!(store.receive(instance("1", "1.1", "bb")).unwrap());
+        assert!(!store.receive(instance("1", "1.1", "bb")).unwrap());
         let seen = store.instances("1").unwrap();
-        assert_eq!((seen.len(), seen[0].sha256.as_str()), (1, "bb"));
+        assert_eq!((seen.len(), seen[0].sha256.as_str()), (1, "aa"));
         assert_eq!(store.instance_paths().unwrap().len(), 2);
+        let row = store.study("1").unwrap().unwrap();
+        assert_eq!(row.state, StudyState::Analysed);
+        assert_eq!(store.quarantined(Some("1")).unwrap(), (1, 2));
+        assert_eq!(store.quarantined(Some("2")).unwrap(), (0, 0));
+        let told: i64 = store
+            .run(|c| {
+                let why = "SELECT count(*) FROM state_changes WHERE why LIKE '%kept aside%'";
+                c.query_row(why, [], |row| row.get(0))
+            })
+            .unwrap();
+        assert_eq!(told, 1);
     }
 
     #[test]
     fn a_uid_of_another_study_is_told() {
         let (_folder, store) = store();
         store.receive(instance("1", "1.1", "aa")).unwrap();
-        assert_eq!(store.known("1.1", "2", "aa").unwrap(), Known::OtherStudy);
+        let known = |study, patient| store.known("1.1", study, patient, "aa").unwrap();
+        assert_eq!(known("2", "p1"), Known::OtherStudy);
+        assert_eq!(known("1", "p2"), Known::OtherStudy, "another patient");
+        assert_eq!(known("1", ""), Known::Duplicate, "not said");
+        let path = "spool/1.1-aa.dcm".to_owned();
+        let other = store.known("1.1", "1", "p1", "bb").unwrap();
+        assert_eq!(other, Known::Changed { path });
     }
 
     #[test]
     fn rows_without_a_file_can_be_dropped() {
         let (_folder, store) = store();
         store.receive(instance("1", "1.1", "aa")).unwrap();
-        store.forget(store.instance_paths().unwrap()).unwrap();
+        let paths = store.instance_paths().unwrap();
+        store
+            .forget(paths.into_iter().map(|(path, _)| path).collect())
+            .unwrap();
         assert!(store.instances("1").unwrap().is_empty());
     }
 }

@@ -403,11 +403,11 @@ fn change(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::received::tests::{instance, store};
     use super::*;
 
-    fn result(report: u32, input: &str) -> NewResult {
+    pub(in crate::store) fn result(report: u32, input: &str) -> NewResult {
         NewResult {
             report,
             study_uid: "1".into(),

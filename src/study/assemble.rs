@@ -30,7 +30,8 @@ const GAP: f64 = 1.5;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assembly {
     pub stacks: Vec<Stack>,
-    /// Images without position, orientation or pixel spacing, or with several frames.
+    /// Images without position, orientation or pixel spacing, with several frames that cannot be
+    /// told apart, or that are only a part of one.
     pub unplaced: Vec<usize>,
 }
 
@@ -151,7 +152,8 @@ struct Image {
 impl Image {
     fn of(index: usize, header: &Header) -> Option<Self> {
         let (axes, origin) = (header.orientation?, header.position?);
-        let sound = header.frames == 1 && header.rows > 0 && header.columns > 0;
+        let single = header.frames == 1 && !header.concatenated;
+        let sound = single && header.rows > 0 && header.columns > 0;
         sound.then_some(Image {
             index,
             axes,
@@ -188,7 +190,10 @@ impl Group {
         let mut seen = BTreeSet::new();
         let before = self.images.len();
         let mut images = self.images;
-        images.retain(|image| seen.insert(headers[image.index].sop.as_str()));
+        images.retain(|image| {
+            let header = &headers[image.index];
+            seen.insert((header.sop.as_str(), header.frame))
+        });
         let duplicates = before - images.len();
         images.sort_by(|a, b| {
             let number = |image: &Image| headers[image.index].instance_number;

@@ -12,6 +12,7 @@ use crate::base::unit::Mm;
 use dicom_dictionary_std::uids;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// Steeper slices are coronal, sagittal or oblique, not axial with a tilted gantry. Gantries
 /// tilt by 30 degrees at most.
@@ -45,6 +46,9 @@ pub enum Sharpness {
 /// # Errors
 /// [`Refusal`] when no stack can be analysed; it explains the most promising one.
 pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal> {
+    if two_patients(headers) {
+        return Err(Refusal::TwoPatients);
+    }
     let mut fit: Vec<(Rank, usize)> = assembly
         .stacks
         .iter()
@@ -68,6 +72,16 @@ pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal
     }
 }
 
+/// Whether a study names two patients: whose result would it be? An image that names nobody is no
+/// contradiction, and a folder may hold studies of several.
+fn two_patients(headers: &[Header]) -> bool {
+    let mut named: BTreeMap<&str, &str> = BTreeMap::new();
+    headers.iter().any(|header| {
+        let id = header.patient.id.reveal().trim();
+        !id.is_empty() && *named.entry(header.study.as_str()).or_insert(id) != id
+    })
+}
+
 /// Why a stack is never given to the networks.
 fn unfit(stack: &Stack, header: &Header) -> Option<Refusal> {
     if let Some(refusal) = wrong_kind(header) {
@@ -83,6 +97,8 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
         Some(Refusal::Scout)
     } else if is_dose_page(header) {
         Some(Refusal::DosePage)
+    } else if header.concatenated && header.is_enhanced() {
+        Some(Refusal::Concatenation)
     } else if !header.is_ct() {
         Some(not_ct(header))
     } else if any(&["REFORMATTED", "MPR", "CSA MPR"]) {
@@ -95,11 +111,29 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
         "VOLUME RENDERING",
         "CSA RESAMPLED",
         "SCREEN SAVE",
-    ]) {
+    ]) || computed(header)
+    {
         Some(Refusal::Projection)
     } else {
         None
     }
+}
+
+/// Whether the fourth value of an enhanced object's type says that its pixels were computed from
+/// others (PS3.3 C.8.15.3.1.4). Classic images have makers' own words there.
+fn computed(header: &Header) -> bool {
+    const KINDS: [&str; 8] = [
+        "ADDITION",
+        "DIVISION",
+        "MASKED",
+        "MAXIMUM",
+        "MEAN",
+        "MINIMUM",
+        "STD_DEVIATION",
+        "SUBTRACTION",
+    ];
+    let contrast = header.image_type.get(3).map(String::as_str);
+    header.is_enhanced() && contrast.is_some_and(|kind| KINDS.contains(&kind))
 }
 
 fn is_dose_page(header: &Header) -> bool {
@@ -112,11 +146,7 @@ fn is_dose_page(header: &Header) -> bool {
 
 fn not_ct(header: &Header) -> Refusal {
     let class = header.sop_class.as_str();
-    let enhanced = [
-        uids::ENHANCED_CT_IMAGE_STORAGE,
-        uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE,
-    ];
-    if enhanced.contains(&class) {
+    if header.is_enhanced() {
         Refusal::MultiFrame
     } else if class.starts_with(uids::SECONDARY_CAPTURE_IMAGE_STORAGE) {
         Refusal::ScreenCapture
@@ -303,6 +333,7 @@ mod tests {
     use super::super::assemble::assemble;
     use super::super::fixture::{renamed, series};
     use super::*;
+    use crate::base::ident::{Private, StudyUid};
 
     fn bent(count: i32, uid: &str, bend: impl Fn(&mut Header)) -> Vec<Header> {
         let mut headers = renamed(series(count), uid);
@@ -407,6 +438,21 @@ mod tests {
             bent(40, "1.9", |_| {}),
         ];
         assert_eq!(chosen(&with_axial).unwrap(), "1.9");
+    }
+
+    #[test]
+    fn a_study_of_two_patients_has_no_result() {
+        let mut headers = bent(100, "1.1", |h| h.patient.id = Private::new("A1 "));
+        assert!(chosen(std::slice::from_ref(&headers)).is_ok());
+        headers[50].patient.id = Private::new("");
+        assert!(chosen(std::slice::from_ref(&headers)).is_ok());
+        headers[99].patient.id = Private::new("A2");
+        assert_eq!(
+            chosen(std::slice::from_ref(&headers)),
+            Err(Refusal::TwoPatients)
+        );
+        headers[99].study = StudyUid::new("1.2.4").unwrap();
+        assert!(chosen(&[headers]).is_ok(), "another study");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! identities is optional, and a value that makes no sense reads as missing. Whether something
 //! that is missing matters is decided in [`super::check`]. Pixels are not looked at here.
 //!
-//! Text has passed through dicom-rs, which decodes the data set's character set.
+//! Text has passed through dicom-rs, which decodes the data set's character set; names of persons
+//! go through [`super::names`] as well.
 
+use super::names;
 use crate::base::ident::{BadUid, Private, SeriesUid, SopUid, StudyUid};
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
@@ -69,6 +71,10 @@ pub struct Header {
     pub rows: u16,
     pub columns: u16,
     pub frames: u32,
+    /// Which frame of a multi-frame object this is, from 0; nothing for a whole object.
+    pub frame: Option<u32>,
+    /// One of several objects that hold one multi-frame image between them.
+    pub concatenated: bool,
     pub bits_allocated: u16,
     pub bits_stored: u16,
     pub signed: bool,
@@ -157,7 +163,7 @@ impl Header {
             transfer_syntax: transfer_syntax.trim_end_matches(['\0', ' ']).to_owned(),
 
             patient: Patient {
-                name: o.private(tags::PATIENT_NAME),
+                name: o.name(tags::PATIENT_NAME),
                 id: o.private(tags::PATIENT_ID),
                 id_issuer: o.private(tags::ISSUER_OF_PATIENT_ID),
                 birth_date: o.private(tags::PATIENT_BIRTH_DATE),
@@ -165,7 +171,7 @@ impl Header {
                 age: o.private(tags::PATIENT_AGE),
             },
             accession: o.private(tags::ACCESSION_NUMBER),
-            referring_physician: o.private(tags::REFERRING_PHYSICIAN_NAME),
+            referring_physician: o.name(tags::REFERRING_PHYSICIAN_NAME),
             study_id: o.text(tags::STUDY_ID),
             study_date: o.text(tags::STUDY_DATE),
             study_time: o.text(tags::STUDY_TIME),
@@ -197,6 +203,8 @@ impl Header {
                 .integer(tags::NUMBER_OF_FRAMES)
                 .and_then(|n| u32::try_from(n).ok())
                 .unwrap_or(1),
+            frame: None,
+            concatenated: !o.text(tags::CONCATENATION_UID).is_empty(),
             bits_allocated: o.small(tags::BITS_ALLOCATED),
             bits_stored: o.small(tags::BITS_STORED),
             signed: o.small(tags::PIXEL_REPRESENTATION) == 1,
@@ -217,6 +225,15 @@ impl Header {
         })
     }
 
+    /// Whether this is a multi-frame CT of one of the two enhanced classes.
+    #[must_use]
+    pub fn is_enhanced(&self) -> bool {
+        matches!(
+            self.sop_class.as_str(),
+            uids::ENHANCED_CT_IMAGE_STORAGE | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE
+        )
+    }
+
     /// Whether a word such as `LOCALIZER` stands in ImageType.
     #[must_use]
     pub fn image_type_has(&self, word: &str) -> bool {
@@ -232,11 +249,13 @@ impl Header {
         matches!(text.as_str(), "" | "HU" | "US") || text.starts_with("HOUN")
     }
 
-    /// CT by its class, or by its modality where the class was stripped.
+    /// CT by its class, or by its modality where the class was stripped. A multi-frame object is
+    /// one as far as its frames could be told apart.
     #[must_use]
     pub fn is_ct(&self) -> bool {
         match self.sop_class.as_str() {
             uids::CT_IMAGE_STORAGE => true,
+            _ if self.is_enhanced() => self.frame.is_some(),
             "" => self.modality == "CT",
             _ => false,
         }
@@ -254,7 +273,7 @@ fn is_lossy(transfer_syntax: &str) -> bool {
 
 /// Tube current times exposure time, in mAs. Some scanners write a meaningless small Exposure
 /// beside the two factors, so the larger of the two readings counts.
-fn exposure(o: &Reader<'_>) -> Option<f64> {
+pub(super) fn exposure(o: &Reader<'_>) -> Option<f64> {
     let factors = o
         .number(tags::X_RAY_TUBE_CURRENT)
         .zip(o.number(tags::EXPOSURE_TIME))
@@ -265,7 +284,7 @@ fn exposure(o: &Reader<'_>) -> Option<f64> {
 }
 
 /// Two unit vectors at right angles, or nothing.
-fn cosines(six: [f64; 6]) -> Option<[[f64; 3]; 2]> {
+pub(super) fn cosines(six: [f64; 6]) -> Option<[[f64; 3]; 2]> {
     /// Headers round to five digits or fewer; a real orientation is well inside this.
     const TOLERANCE: f64 = 0.01;
     let [a, b, c, d, e, f] = six;
@@ -278,7 +297,7 @@ fn cosines(six: [f64; 6]) -> Option<[[f64; 3]; 2]> {
 }
 
 /// Tolerant access to a data set.
-struct Reader<'a>(&'a InMemDicomObject);
+pub(super) struct Reader<'a>(pub(super) &'a InMemDicomObject);
 
 impl Reader<'_> {
     fn uid<T>(
@@ -291,7 +310,7 @@ impl Reader<'_> {
     }
 
     /// The values of an attribute, trimmed and bounded; empty when there is nothing usable.
-    fn texts(&self, tag: Tag) -> Vec<String> {
+    pub(super) fn texts(&self, tag: Tag) -> Vec<String> {
         let Some(value) = self.0.get(tag).and_then(|e| e.value().primitive()) else {
             return Vec::new();
         };
@@ -304,7 +323,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn text(&self, tag: Tag) -> String {
+    pub(super) fn text(&self, tag: Tag) -> String {
         self.texts(tag).into_iter().next().unwrap_or_default()
     }
 
@@ -312,19 +331,31 @@ impl Reader<'_> {
         Private::new(self.text(tag))
     }
 
+    /// A person's name. Its signs may have a backslash among their bytes, at which the library
+    /// parts it.
+    fn name(&self, tag: Tag) -> Private {
+        let sets = self.texts(tags::SPECIFIC_CHARACTER_SET);
+        let value = self.0.get(tag).and_then(|e| e.value().primitive());
+        let text = value
+            .map(|v| v.to_multi_str().join("\\"))
+            .unwrap_or_default();
+        let text: String = text.chars().take(MAX_TEXT).collect();
+        Private::new(bounded(&names::readable(&text, &sets)))
+    }
+
     /// Exactly `N` finite numbers. Binary values print and read back without loss.
-    fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
+    pub(super) fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
         let values = self.texts(tag).into_iter().map(|text| finite(&text));
         let values: Vec<f64> = values.collect::<Option<_>>()?;
         values.try_into().ok()
     }
 
     /// The first of possibly several numbers.
-    fn number(&self, tag: Tag) -> Option<f64> {
+    pub(super) fn number(&self, tag: Tag) -> Option<f64> {
         finite(&self.text(tag))
     }
 
-    fn integer(&self, tag: Tag) -> Option<i32> {
+    pub(super) fn integer(&self, tag: Tag) -> Option<i32> {
         let value = self.number(tag)?;
         (value.abs() < f64::from(i32::MAX)).then_some(value as i32)
     }

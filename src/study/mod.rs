@@ -3,7 +3,8 @@
 //! `header` is what we read of one image, `assemble` sorts images into stacks by their position
 //! in the patient, `complete` says when a study has stopped arriving, `choose` picks the stack
 //! that the networks get (`refusal` says why there is none), `check` holds it against the
-//! acquisition limits.
+//! acquisition limits. `frames` makes one header for each frame of a multi-frame CT, so that the
+//! rest sees slices; `names` makes a person's name readable.
 //!
 //! Pure: no clock, no file, no log. What is wrong with a scan is a value, not an error.
 
@@ -11,7 +12,9 @@ pub mod assemble;
 pub mod check;
 pub mod choose;
 pub mod complete;
+pub mod frames;
 pub mod header;
+pub mod names;
 pub mod refusal;
 
 #[cfg(test)]

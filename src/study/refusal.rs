@@ -15,10 +15,12 @@ pub enum Refusal {
     ScreenCapture,
     NotCt { modality: String },
     MultiFrame,
+    Concatenation,
     Reformat,
     Projection,
     NotAxial,
     NoGeometry,
+    TwoPatients,
 }
 
 impl Refusal {
@@ -32,10 +34,12 @@ impl Refusal {
             Refusal::ScreenCapture => "screen_capture",
             Refusal::NotCt { .. } => "not_ct",
             Refusal::MultiFrame => "multi_frame",
+            Refusal::Concatenation => "concatenation",
             Refusal::Reformat => "reformat",
             Refusal::Projection => "projection",
             Refusal::NotAxial => "not_axial",
             Refusal::NoGeometry => "no_geometry",
+            Refusal::TwoPatients => "two_patients",
         }
     }
 
@@ -51,13 +55,19 @@ impl Refusal {
                 "These are not CT images.".to_owned()
             }
             Refusal::NotCt { modality } => format!("These are {modality} objects, not CT images."),
-            Refusal::MultiFrame => "These are multi-frame images.".to_owned(),
+            Refusal::MultiFrame => {
+                "These multi-frame images do not say where their frames lie.".to_owned()
+            }
+            Refusal::Concatenation => {
+                "This multi-frame image is split over several objects.".to_owned()
+            }
             Refusal::Reformat => "These are reformatted images.".to_owned(),
             Refusal::Projection => "These are projections made from other images.".to_owned(),
             Refusal::NotAxial => "These slices are not axial.".to_owned(),
             Refusal::NoGeometry => {
                 "The images do not say where in the patient they lie.".to_owned()
             }
+            Refusal::TwoPatients => "These images are of two patients.".to_owned(),
         }
     }
 
@@ -65,7 +75,10 @@ impl Refusal {
     #[must_use]
     pub fn action(&self) -> &'static str {
         match self {
-            Refusal::MultiFrame => "Please send the chest series as single images.",
+            Refusal::MultiFrame | Refusal::Concatenation => {
+                "Please send the chest series as single images."
+            }
+            Refusal::TwoPatients => "Please correct the patient's data at the scanner and resend.",
             Refusal::NoGeometry => "Please send the original series from the scanner.",
             _ => "Please send the axial chest series.",
         }
@@ -74,7 +87,7 @@ impl Refusal {
     /// How far this is from a series that could be analysed; the nearest one is explained.
     pub(super) fn distance(&self) -> u8 {
         match self {
-            Refusal::MultiFrame => 0,
+            Refusal::TwoPatients | Refusal::MultiFrame | Refusal::Concatenation => 0,
             Refusal::NoGeometry => 1,
             Refusal::NotAxial => 2,
             Refusal::Reformat => 3,

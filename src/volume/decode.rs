@@ -75,7 +75,7 @@ pub enum DecodeError {
     NoPixels,
     #[error("the image is {0} x {1} pixels, which is outside 1 to 4096")]
     Size(u16, u16),
-    #[error("the image has {0} frames; only single images are supported")]
+    #[error("the image has {0} frames that do not say where they lie")]
     Frames(u32),
     #[error("the image has {0} samples per pixel; CT has one")]
     Samples(u16),
@@ -101,6 +101,18 @@ impl Layout {
     fn pixels(self) -> usize {
         self.rows * self.columns
     }
+
+    fn pixels_of(self, mut words: Vec<u16>) -> StoredPixels {
+        words.truncate(self.pixels());
+        StoredPixels {
+            rows: self.rows,
+            columns: self.columns,
+            bits_stored: self.bits_stored,
+            high_bit: self.high_bit,
+            signed: self.signed,
+            words,
+        }
+    }
 }
 
 /// The pixels of a single-frame image.
@@ -124,46 +136,91 @@ pub fn decode_data_set(
     if !DECODABLE.contains(&syntax) {
         return Err(DecodeError::Syntax(syntax.chars().take(64).collect()));
     }
+    let frames = number(object, tags::NUMBER_OF_FRAMES).unwrap_or(1);
     let layout = layout(object)?;
+    if frames != 1 {
+        return Err(DecodeError::Frames(frames));
+    }
     let element = object.get(tags::PIXEL_DATA).ok_or(DecodeError::NoPixels)?;
-    let mut words = match element.value() {
+    let words = match element.value() {
         Value::Primitive(value) => native(value, syntax, layout)?,
         Value::PixelSequence(sequence) => {
             let mut fragments = sequence.fragments().iter().map(Vec::as_slice);
-            match syntax {
-                uids::RLE_LOSSLESS => rle::decode(&joined(&mut fragments), layout)?,
-                uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
-                    jpeg::decode(&joined(&mut fragments), layout)?
-                }
-                uids::JPEG2000 | uids::JPEG2000_LOSSLESS => {
-                    jpeg2000::decode(&joined(&mut fragments), layout)?
-                }
-                other => return Err(DecodeError::Syntax(other.to_owned())),
-            }
+            compressed(&joined(&mut fragments), syntax, layout)?
         }
         Value::Sequence(_) => return Err(DecodeError::NoPixels),
     };
-    words.truncate(layout.pixels());
-    Ok(StoredPixels {
-        rows: layout.rows,
-        columns: layout.columns,
-        bits_stored: layout.bits_stored,
-        high_bit: layout.high_bit,
-        signed: layout.signed,
-        words,
-    })
+    Ok(layout.pixels_of(words))
+}
+
+/// Decodes the frames of one multi-frame object, whose bytes the caller finds.
+#[derive(Clone, Debug)]
+pub struct FrameDecoder {
+    syntax: String,
+    layout: Layout,
+}
+
+impl FrameDecoder {
+    /// `object` need not have its pixel data.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the pixels are not 16-bit grey or the syntax is not one of
+    /// [`DECODABLE`].
+    pub fn new(object: &InMemDicomObject, transfer_syntax: &str) -> Result<Self, DecodeError> {
+        let syntax = transfer_syntax.trim_end_matches(['\0', ' ']);
+        if !DECODABLE.contains(&syntax) {
+            return Err(DecodeError::Syntax(syntax.chars().take(64).collect()));
+        }
+        Ok(Self {
+            syntax: syntax.to_owned(),
+            layout: layout(object)?,
+        })
+    }
+
+    /// Bytes of a frame that is not compressed.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        self.layout.pixels() * 2
+    }
+
+    /// The pixels of one frame from its bytes as they stand in the file.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are short or damaged.
+    pub fn decode(&self, bytes: Vec<u8>) -> Result<StoredPixels, DecodeError> {
+        let words = match self.syntax.as_str() {
+            uids::EXPLICIT_VR_LITTLE_ENDIAN
+            | uids::IMPLICIT_VR_LITTLE_ENDIAN
+            | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+            | EXPLICIT_VR_BIG_ENDIAN => {
+                let value = PrimitiveValue::U8(bytes.into());
+                native(&value, &self.syntax, self.layout)?
+            }
+            syntax => compressed(&bytes, syntax, self.layout)?,
+        };
+        Ok(self.layout.pixels_of(words))
+    }
+}
+
+fn compressed(bytes: &[u8], syntax: &str, layout: Layout) -> Result<Vec<u16>, DecodeError> {
+    match syntax {
+        uids::RLE_LOSSLESS => rle::decode(bytes, layout),
+        uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => jpeg::decode(bytes, layout),
+        uids::JPEG2000 | uids::JPEG2000_LOSSLESS => jpeg2000::decode(bytes, layout),
+        other => Err(DecodeError::Syntax(other.to_owned())),
+    }
+}
+
+fn number(object: &InMemDicomObject, tag: Tag) -> Option<u32> {
+    object.get(tag).and_then(|e| e.value().to_int::<u32>().ok())
 }
 
 fn layout(object: &InMemDicomObject) -> Result<Layout, DecodeError> {
-    let number = |tag: Tag| object.get(tag).and_then(|e| e.value().to_int::<u32>().ok());
+    let number = |tag: Tag| number(object, tag);
     let small = |tag: Tag| number(tag).and_then(|v| u16::try_from(v).ok()).unwrap_or(0);
     let samples = number(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
     if samples != 1 {
         return Err(DecodeError::Samples(samples.min(0xFFFF) as u16));
-    }
-    let frames = number(tags::NUMBER_OF_FRAMES).unwrap_or(1);
-    if frames != 1 {
-        return Err(DecodeError::Frames(frames));
     }
     let (rows, columns) = (small(tags::ROWS), small(tags::COLUMNS));
     let sides = 1..=MAX_SIDE;

@@ -263,6 +263,7 @@ mod tests {
     use super::*;
     use crate::study::assemble::assemble;
     use crate::study::fixture;
+    use crate::study::header::Rescale;
 
     const SIDE: u16 = 40;
 
@@ -378,6 +379,50 @@ mod tests {
         }
         let release = |h: &[Header]| input(Profile::Release, h).unwrap().unit;
         assert_eq!(release(&headers), release(&prone));
+    }
+
+    #[test]
+    fn a_feet_first_scan_is_turned_by_its_cosines_alone() {
+        let headers = series(10);
+        let mut feet_first = headers.clone();
+        for header in &mut feet_first {
+            header.orientation = Some([[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+        }
+        feet_first.reverse();
+        let (head, feet) = (
+            input(Profile::Paper, &headers).unwrap().unit,
+            input(Profile::Paper, &feet_first).unwrap().unit,
+        );
+        let last = head.dim().2 - 1;
+        for ((z, y, x), v) in head.indexed_iter() {
+            assert!((v - feet[[z, y, last - x]]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn each_slice_has_its_own_rescale() {
+        let headers = series(8);
+        let mut steep = headers.clone();
+        for (i, header) in steep.iter_mut().enumerate() {
+            // The same HU from twice the stored value, every other slice.
+            let slope = if i % 2 == 0 { 1.0 } else { 0.5 };
+            header.rescale = Some(Rescale {
+                slope,
+                intercept: -1024.0,
+            });
+        }
+        let stack = assemble(&headers).stacks.remove(0);
+        let make = |headers: &[Header]| {
+            let load = |i: usize| {
+                let mut pixels = pixels(i);
+                if headers[i].rescale.is_some_and(|r| r.slope < 1.0) {
+                    pixels.words.iter_mut().for_each(|w| *w *= 2);
+                }
+                Ok(pixels)
+            };
+            network_input(recipe(Profile::Paper), &stack, headers, &load).unwrap()
+        };
+        assert_eq!(make(&headers), make(&steep));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod callers;
 mod certificates;
 mod dcmtk;
+mod everything;
 pub mod hostile;
 mod raw;
 mod secure;

@@ -18,7 +18,7 @@ pub const SHORT: &str = "[checks]\nlung_length = 20.0\ncut_share = [2.0, 2.0]\n"
 /// Slices of the short chest, 1 mm apart.
 const SLICES: usize = 40;
 
-fn short_chest() -> &'static Phantom {
+pub fn short_chest() -> &'static Phantom {
     static PHANTOM: OnceLock<Phantom> = OnceLock::new();
     PHANTOM.get_or_init(|| {
         phantom::generate(&Recipe {

@@ -1,0 +1,248 @@
+//! Removes the images of studies that have their result and are past their time.
+//!
+//! One study a round, on a thread that may block: the rows first, then the files, then the end of
+//! the purge. Results, reports and the record of what was received stay. Ages are of the wall
+//! clock, since they outlast a restart; a round in which that clock has jumped removes nothing.
+
+use super::clock;
+use crate::spool::Spool;
+use crate::store::{Policy, Purge, Store, StoreError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How often a study may go. At this pace the studies of a ward's day are gone within minutes.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// The wall clock and the monotonic one drift apart by less than this between two rounds, unless
+/// somebody has set the wall clock.
+const JUMP: Duration = Duration::from_secs(120);
+
+#[derive(Debug, thiserror::Error)]
+pub enum PurgeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("images cannot be removed: {0}")]
+    Disk(#[from] io::Error),
+}
+
+/// What the loop does between studies: removes images, tells of those that were set aside.
+#[derive(Debug, Default)]
+pub struct Upkeep {
+    rounds: Rounds,
+    /// A round is going on.
+    removing: Arc<AtomicBool>,
+    /// The newest row in quarantine that was told.
+    told: i64,
+}
+
+impl Upkeep {
+    /// What was set aside before this start is told already.
+    pub fn begin(&mut self, store: &Store) {
+        self.told = store.quarantined(None).map_or(0, |(_, newest)| newest);
+    }
+
+    /// The words for the wall when images were set aside since the last question.
+    pub fn set_aside(&mut self, store: &Store) -> Option<String> {
+        let (_, newest) = store.quarantined(None).ok()?;
+        (newest > self.told).then(|| {
+            self.told = newest;
+            log::warn!("images came again with other content; the first ones count");
+            "Images came again with other content: the first ones count".to_owned()
+        })
+    }
+
+    /// Removes the images of one study, if a round is due.
+    pub fn make_room(
+        &mut self,
+        now: Duration,
+        runtime: &Handle,
+        spool: &Arc<Spool>,
+        store: &Store,
+        policy: Policy,
+    ) {
+        if !policy.removes()
+            || !self.rounds.due(now, clock::now_ms())
+            || self.removing.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let (spool, store) = (Arc::clone(spool), store.clone());
+        let removing = Arc::clone(&self.removing);
+        runtime.spawn_blocking(move || {
+            if let Err(trouble) = round(&spool, &store, policy) {
+                crate::limited!(log::Level::Error, "{trouble}");
+            }
+            removing.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// When the last round was, on both clocks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounds(Option<(Duration, i64)>);
+
+impl Rounds {
+    /// Whether a round is due, and whether the wall clock can be believed in it.
+    fn due(&mut self, now: Duration, wall_ms: i64) -> bool {
+        let Some((last, last_ms)) = self.0 else {
+            self.0 = Some((now, wall_ms));
+            return false;
+        };
+        let passed = now.saturating_sub(last);
+        if passed < ROUND {
+            return false;
+        }
+        self.0 = Some((now, wall_ms));
+        let expected = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let off = wall_ms.saturating_sub(last_ms).saturating_sub(expected);
+        let sane = u128::from(off.unsigned_abs()) < JUMP.as_millis();
+        if !sane {
+            log::warn!("the clock has been set; no images are removed in this round");
+        }
+        sane
+    }
+}
+
+/// Removes the images of the study that is due for longest. Returns what has gone.
+///
+/// # Errors
+/// [`PurgeError`]; a purge that has begun is finished at the next start.
+pub fn round(spool: &Spool, store: &Store, policy: Policy) -> Result<Option<Purge>, PurgeError> {
+    let _clearing = spool.clearing();
+    let Some(purge) = store.begin_purge(policy.due(clock::now_ms()), &policy.words())? else {
+        return Ok(None);
+    };
+    finish(spool, store, &purge)?;
+    Ok(Some(purge))
+}
+
+/// Finishes what the last process has begun.
+///
+/// # Errors
+/// [`PurgeError`].
+pub fn finish_open(spool: &Spool, store: &Store) -> Result<(), PurgeError> {
+    for purge in store.open_purges()? {
+        finish(spool, store, &purge)?;
+    }
+    Ok(())
+}
+
+fn finish(spool: &Spool, store: &Store, purge: &Purge) -> Result<(), PurgeError> {
+    let inside = |path| Path::new(path).strip_prefix("spool").ok();
+    spool.clear(purge.paths.iter().filter_map(inside))?;
+    store.end_purge(purge.id, clock::now_ms())?;
+    log::info!(
+        "{} images ({} MB) of a finished study were removed",
+        purge.paths.len(),
+        purge.bytes >> 20
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_costs_one_round() {
+        let mut rounds = Rounds::default();
+        let s = Duration::from_secs;
+        assert!(!rounds.due(s(0), 1_000));
+        assert!(!rounds.due(s(5), 6_000), "too soon");
+        assert!(rounds.due(s(30), 31_000));
+        let jumped = 31_000 + 10 * 24 * 3_600_000;
+        assert!(
+            !rounds.due(s(60), jumped + 30_000),
+            "ten days in half a minute"
+        );
+        assert!(rounds.due(s(90), jumped + 60_000));
+        assert!(!rounds.due(s(120), 0), "back to the beginning");
+    }
+
+    /// A box with one analysed study of two images, as rows and as files.
+    fn finished_study(state: &Path) -> (Spool, Store) {
+        use crate::store::{NewInstance, NewResult};
+        let disk = Arc::new(crate::base::disk::RealDisk);
+        let spool = Spool::open(disk, &state.join("spool"), crate::spool::Quota::lenient());
+        let (spool, store) = (spool.unwrap(), Store::open(&state.join("s.db")).unwrap());
+        std::fs::create_dir(state.join("spool/study")).unwrap();
+        for name in ["a", "b"] {
+            let path = format!("spool/study/{name}.dcm");
+            std::fs::write(state.join(&path), "image").unwrap();
+            let new = NewInstance {
+                study_uid: "1".into(),
+                series_uid: "1.1".into(),
+                sop_uid: format!("1.1.{}", name.len() + usize::from(name == "b")),
+                sop_class: String::new(),
+                syntax: String::new(),
+                modality: String::new(),
+                path,
+                bytes: 5,
+                sha256: name.into(),
+                patient: String::new(),
+                calling_ae: String::new(),
+                peer: String::new(),
+                at_ms: clock::now_ms(),
+            };
+            assert!(store.receive(new).unwrap());
+        }
+        let report = store.begin_report("1", 1).unwrap();
+        store.begin_attempt("1", "x", clock::now_ms()).unwrap();
+        let result = NewResult {
+            report,
+            study_uid: "1".into(),
+            series_uid: "1.1".into(),
+            model: ("m".into(), "m".into(), "1".into()),
+            input_sha256: "x".into(),
+            made_ms: clock::now_ms() - 1,
+            analysed: true,
+            reason: String::new(),
+            decision: Some("control".into()),
+            p: None,
+            involvement: None,
+            profile: "paper".into(),
+            seconds: 1.0,
+            json: "{}".into(),
+            sums_sha256: String::new(),
+        };
+        store.finish(result).unwrap();
+        (spool, store)
+    }
+
+    const AT_ONCE: Policy = Policy {
+        days: None,
+        after_analysis_s: Some(0),
+        refused_days: None,
+    };
+
+    #[test]
+    fn a_round_removes_files_and_folder_and_says_so() {
+        let state = tempfile::tempdir().unwrap();
+        let (spool, store) = finished_study(state.path());
+        assert_eq!(round(&spool, &store, Policy::default()).unwrap(), None);
+        std::thread::sleep(Duration::from_millis(3));
+        let gone = round(&spool, &store, AT_ONCE).unwrap().unwrap();
+        assert_eq!((gone.paths.len(), gone.bytes), (2, 10));
+        assert!(!state.path().join("spool/study").exists());
+        assert!(store.open_purges().unwrap().is_empty());
+        assert_eq!(round(&spool, &store, AT_ONCE).unwrap(), None);
+    }
+
+    #[test]
+    fn a_purge_that_was_cut_short_is_finished_at_the_next_start() {
+        let state = tempfile::tempdir().unwrap();
+        let (spool, store) = finished_study(state.path());
+        std::thread::sleep(Duration::from_millis(3));
+        let due = AT_ONCE.due(clock::now_ms());
+        let begun = store.begin_purge(due, "x").unwrap().unwrap();
+        std::fs::remove_file(state.path().join(&begun.paths[0])).unwrap();
+        finish_open(&spool, &store).unwrap();
+        assert!(!state.path().join("spool/study").exists());
+        assert!(store.open_purges().unwrap().is_empty());
+        finish_open(&spool, &store).unwrap();
+    }
+}
