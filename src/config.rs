@@ -3,6 +3,10 @@
 //! Without a file every default is the safe one: no console is let in, no stick is written, the
 //! wall shows what staff may see. Nothing optional survives into [`Config`].
 
+mod commitment;
+
+pub use commitment::{Commitment, Policy};
+
 use crate::reception::{Access, Network, Peer};
 use crate::status::Place;
 use crate::study::check::Limits;
@@ -36,6 +40,7 @@ pub struct Config {
     pub device: String,
     pub site: String,
     pub export: Export,
+    pub commitment: Commitment,
     /// True for throw-away state: how full the disk is counts only when little is left.
     pub lenient_disk: bool,
 }
@@ -69,6 +74,8 @@ pub enum ConfigError {
     Caller { title: String, why: String },
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
+    #[error("storage commitment is not set right: {0}")]
+    Commitment(String),
 }
 
 /// The file as it stands.
@@ -88,6 +95,7 @@ struct Raw {
     completion: RawTimes,
     checks: Limits,
     export: RawExport,
+    commitment: commitment::Raw,
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,6 +175,7 @@ impl Config {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
             },
+            commitment: raw.commitment.check()?,
             lenient_disk: false,
         })
     }

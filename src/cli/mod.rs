@@ -31,9 +31,13 @@ impl Args {
     pub fn level(&self) -> log::LevelFilter {
         match (&self.command, self.verbose) {
             (_, true) => log::LevelFilter::Debug,
-            (Command::Serve { .. } | Command::Screen { .. } | Command::Export { .. }, false) => {
-                log::LevelFilter::Info
-            }
+            (
+                Command::Serve { .. }
+                | Command::Screen { .. }
+                | Command::Export { .. }
+                | Command::Deliver { .. },
+                false,
+            ) => log::LevelFilter::Info,
             _ => log::LevelFilter::Warn,
         }
     }
@@ -162,7 +166,8 @@ pub enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Sends what is queued to the PACS. Not built yet.
+    /// Answers consoles about storage commitment, with the archive behind us or without. Results do
+    /// not go to a PACS yet.
     Deliver {
         #[arg(long)]
         config: Option<PathBuf>,
@@ -290,9 +295,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Echo { to, calling } => net::echo(&to, &calling),
         Command::Check { config } => files::check(&load(config.as_deref())?),
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
-        Command::Deliver { .. } => Err(Failure::failed(
-            "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
-        )),
+        Command::Deliver { config } => deliver(&load(config.as_deref())?),
         Command::Restore { .. } => Err(Failure::failed(
             "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
         )),
@@ -305,6 +308,13 @@ pub fn run(command: Command) -> Result<(), Failure> {
 fn load(path: Option<&Path>) -> Result<Config, Failure> {
     path.map_or_else(|| Config::parse(""), Config::load)
         .map_err(|e| Failure::Usage(e.to_string()))
+}
+
+fn deliver(config: &Config) -> Result<(), Failure> {
+    if !config.commitment.delivers() {
+        println!("There is nothing to deliver: the settings promise no storage commitment.");
+    }
+    crate::service::deliver::deliver(config).map_err(Failure::failed)
 }
 
 fn serve(

@@ -5,7 +5,7 @@
 //! every SOP class that may be a storage class, so that no console marks a study as failed because
 //! its dose report or its presentation state was not wanted.
 
-use super::commitment::STORAGE_COMMITMENT;
+use super::commitment::{STORAGE_COMMITMENT, SYNTAXES};
 use super::event::Why;
 use super::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
 use super::settings::{Clearance, Settings};
@@ -29,6 +29,7 @@ const VERIFICATION: &str = "1.2.840.10008.1.1";
 pub(super) enum Service {
     Verification,
     Storage,
+    Commitment,
 }
 
 /// An accepted presentation context.
@@ -129,9 +130,24 @@ pub(super) fn negotiate(
     let mut results = Vec::new();
     for proposed in &request.presentation_contexts {
         let sop_class = title(&proposed.abstract_syntax);
+        let commitment = sop_class == STORAGE_COMMITMENT;
+        let suits = |syntax: &&str| {
+            let known = TransferSyntax::from_uid(syntax);
+            !commitment || known.is_some_and(|known| SYNTAXES.contains(&known))
+        };
         let proposals = proposed.transfer_syntaxes.iter().map(String::as_str);
-        let syntax = TransferSyntax::choose(proposals);
-        let reason = match (service(&sop_class), syntax) {
+        let syntax = TransferSyntax::choose(proposals.filter(suits));
+        let terms = &settings.commitment;
+        let service = match service(&sop_class) {
+            // A context that is good for nothing is better refused than accepted.
+            Some(Service::Commitment)
+                if !terms.may_ask(&calling, clearance) && !terms.may_report(&calling) =>
+            {
+                None
+            }
+            service => service,
+        };
+        let reason = match (service, syntax) {
             (None, _) => ContextReason::AbstractSyntaxNotSupported,
             (Some(_), None) => ContextReason::TransferSyntaxesNotSupported,
             (Some(service), Some(syntax)) => {
@@ -160,7 +176,7 @@ pub(super) fn negotiate(
         called_ae_title: request.called_ae_title.clone(),
         application_context_name: APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: results,
-        user_variables: user_variables(request, settings.max_pdu),
+        user_variables: user_variables(request, settings, &calling),
     };
     Verdict::Accept(Box::new(Accepted {
         answer,
@@ -180,9 +196,13 @@ pub(super) fn negotiate(
 }
 
 /// Our side of the user information. The asynchronous window is left out, which means 1/1.
-fn user_variables(request: &AssociationRQ, max_pdu: u32) -> Vec<UserVariableItem> {
+fn user_variables(
+    request: &AssociationRQ,
+    settings: &Settings,
+    calling: &str,
+) -> Vec<UserVariableItem> {
     let mut items = vec![
-        UserVariableItem::MaxLength(max_pdu),
+        UserVariableItem::MaxLength(settings.max_pdu),
         UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
         UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
     ];
@@ -190,7 +210,10 @@ fn user_variables(request: &AssociationRQ, max_pdu: u32) -> Vec<UserVariableItem
         if let UserVariableItem::ScuScpRoleSelectionSubItem(class, roles) = item {
             let accepted = RequestorRoles {
                 scu: roles.scu,
-                scp: false,
+                // Our archive is the provider of commitment; of everything else we are.
+                scp: roles.scp
+                    && title(class) == STORAGE_COMMITMENT
+                    && settings.commitment.may_report(calling),
             };
             let item = UserVariableItem::ScuScpRoleSelectionSubItem(class.clone(), accepted);
             items.push(item);
@@ -215,7 +238,7 @@ fn service(sop_class: &str) -> Option<Service> {
     ];
     match sop_class {
         VERIFICATION => return Some(Service::Verification),
-        STORAGE_COMMITMENT => return None,
+        STORAGE_COMMITMENT => return Some(Service::Commitment),
         _ => {}
     }
     let storage = sop_class.starts_with(STORAGE_ROOT)
@@ -306,6 +329,46 @@ mod tests {
         let asked = request(vec![context(1, CT, &["1.2.840.113619.5.2"])]);
         let refused = ContextReason::TransferSyntaxesNotSupported;
         assert_eq!(reasons(&asked), [refused]);
+    }
+
+    #[test]
+    fn commitment_is_for_those_whom_the_settings_name() {
+        use super::super::commitment::Terms;
+        let mut settings = settings();
+        settings.access = Access::Any;
+        settings.commitment = Terms {
+            consoles: vec!["CT1".to_owned()],
+            archive: Some("PACS".to_owned()),
+            ..Terms::default()
+        };
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let ask = |calling: &str, syntax: &str| {
+            let mut asked = request(vec![context(1, STORAGE_COMMITMENT, &[syntax])]);
+            asked.calling_ae_title = calling.to_owned();
+            let roles = RequestorRoles {
+                scu: false,
+                scp: true,
+            };
+            let roles =
+                UserVariableItem::ScuScpRoleSelectionSubItem(STORAGE_COMMITMENT.to_owned(), roles);
+            asked.user_variables.push(roles);
+            let Verdict::Accept(accepted) = negotiate(&asked, &settings, local, Room::Take) else {
+                panic!("not accepted");
+            };
+            let provider = accepted.answer.user_variables.iter().any(|item| {
+                matches!(item, UserVariableItem::ScuScpRoleSelectionSubItem(_, roles) if roles.scp)
+            });
+            (
+                accepted.answer.presentation_contexts[0].reason.clone(),
+                provider,
+            )
+        };
+        assert_eq!(ask("CT1", ELE), (ContextReason::Acceptance, false));
+        assert_eq!(ask("PACS", ELE), (ContextReason::Acceptance, true));
+        let stranger = ContextReason::AbstractSyntaxNotSupported;
+        assert_eq!(ask("CT2", ELE), (stranger, false));
+        let packed = ContextReason::TransferSyntaxesNotSupported;
+        assert_eq!(ask("CT1", "1.2.840.10008.1.2.5"), (packed, false));
     }
 
     #[test]

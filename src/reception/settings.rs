@@ -15,6 +15,8 @@ pub struct Settings {
     pub limits: super::prescan::Limits,
     /// Longest P-DATA that we offer to take.
     pub max_pdu: u32,
+    /// Who may ask for storage commitment.
+    pub commitment: super::commitment::Terms,
 }
 
 /// Longest P-DATA of ours. Larger ones no longer save time on a gigabit line, and each association
@@ -32,6 +34,7 @@ impl Settings {
             timers: Timers::default(),
             limits: super::prescan::Limits::default(),
             max_pdu: MAX_PDU,
+            commitment: super::commitment::Terms::default(),
         }
     }
 }

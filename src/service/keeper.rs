@@ -3,7 +3,9 @@
 //! The file comes first, then its row, then the answer. A row that cannot be committed takes a new
 //! file away again, since it will not be acknowledged.
 
+use super::commitment::Promiser;
 use crate::base::disk::Durable;
+use crate::reception::commitment::Committer;
 use crate::reception::dimse::Failure;
 use crate::reception::{Arrival, Keeper, Part, Refusal, Room};
 use crate::report::hex;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub struct SpoolAndStore {
     pub spool: Arc<Spool>,
     pub store: Store,
+    /// Nobody where storage commitment is off.
+    pub promiser: Option<Promiser>,
 }
 
 impl Keeper for SpoolAndStore {
@@ -50,6 +54,10 @@ impl Keeper for SpoolAndStore {
             return Err(unwritten(trouble));
         }
         Ok(receipt.durable)
+    }
+
+    fn committer(&self) -> Option<&dyn Committer> {
+        self.promiser.as_ref().map(|promiser| promiser as _)
     }
 }
 

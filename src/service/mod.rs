@@ -8,6 +8,8 @@
 pub mod analyse;
 mod arrivals;
 pub mod clock;
+mod commitment;
+pub mod deliver;
 mod desk;
 pub mod files;
 mod keeper;

@@ -4,6 +4,7 @@
 //! the networks, one writer in `store`.
 
 use super::clock;
+use super::commitment::Promiser;
 use super::desk::{Desk, Event, show};
 use super::keeper::{SpoolAndStore, row};
 use super::wall::{self, Scene};
@@ -143,12 +144,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let (door, from_door) = mpsc::channel(DOOR);
     let (stop, stopped) = watch::channel(false);
     let pulse = Arc::new(AtomicU64::new(0));
+    let promiser = Promiser::take_up(&config, &store)?;
     let front = Front {
-        settings: Settings::new(&config.ae_title, config.access.clone()),
+        settings: Settings {
+            commitment: config.commitment.terms(),
+            ..Settings::new(&config.ae_title, config.access.clone())
+        },
         inbox: spool.inbox(),
         keeper: Arc::new(SpoolAndStore {
             spool: Arc::clone(&spool),
             store: store.clone(),
+            promiser,
         }),
         events: door,
         pulse: Arc::clone(&pulse),

@@ -4,10 +4,12 @@
 //! for the answer. WAL with `synchronous=FULL`: a commit that was acknowledged is there after a
 //! power cut. Rows hold paths and hashes; images and reports are files.
 
+mod commitment;
 mod received;
 mod work;
 mod writer;
 
+pub use commitment::{Basis, Decision, Due, Entered, Held, NewCommitment, Stage, Wanted};
 pub use received::{Known, NewInstance, StoredInstance};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
