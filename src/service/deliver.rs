@@ -13,7 +13,7 @@ use crate::delivery::object::Item;
 use crate::delivery::scu::{self, Destination, Options, Outcome, ScuError};
 use crate::reception::commitment::{Reference, Request};
 use crate::reception::dimse::Failure;
-use crate::store::{Basis, Due, Stage, Store, StoreError, Wanted};
+use crate::store::{Due, Stage, Store, StoreError, Wanted};
 use std::io;
 use std::time::Duration;
 
@@ -350,7 +350,7 @@ mod tests {
                 transaction: "9".into(),
                 calling_ae: calling.into(),
                 peer: "127.0.0.1".into(),
-                basis: Basis::Retain,
+                basis: crate::store::Basis::Retain,
                 same_association: false,
                 instances: vec![("1.2".into(), "1.3".into())],
                 at_ms: clock::now_ms(),

@@ -23,12 +23,6 @@ impl Basis {
         }
     }
 
-    fn of(word: &str) -> Self {
-        match word {
-            "retain" => Basis::Retain,
-            _ => Basis::Proxy,
-        }
-    }
 }
 
 /// How far a request has come.
@@ -90,7 +84,6 @@ pub struct Held {
 pub struct Due {
     pub id: i64,
     pub calling_ae: String,
-    pub basis: Basis,
     pub stage: Stage,
     pub tries: u32,
 }
@@ -233,7 +226,7 @@ impl Store {
     ) -> Result<Vec<Due>, StoreError> {
         self.run(move |c| {
             c.prepare_cached(&format!(
-                "SELECT id, calling_ae, policy, state, tries FROM commitments \
+                "SELECT id, calling_ae, state, tries FROM commitments \
                  WHERE {OPEN} AND (next_try <= ?1 OR next_try > ?2) \
                  AND (route = 'new' OR state <> 'decided') \
                  AND (policy = 'proxy' OR state = 'decided') ORDER BY next_try LIMIT ?3"
@@ -244,13 +237,12 @@ impl Store {
                     Ok(Due {
                         id: row.get(0)?,
                         calling_ae: row.get(1)?,
-                        basis: Basis::of(&row.get::<_, String>(2)?),
-                        stage: match row.get::<_, String>(3)?.as_str() {
+                        stage: match row.get::<_, String>(2)?.as_str() {
                             "asked" => Stage::Asked,
                             "forwarded" => Stage::Forwarded,
                             _ => Stage::Decided,
                         },
-                        tries: row.get(4)?,
+                        tries: row.get(3)?,
                     })
                 },
             )?

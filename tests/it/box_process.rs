@@ -103,13 +103,18 @@ impl Home {
 
     /// Starts the box and waits until it listens.
     pub fn start(&self) -> BoxProcess {
+        self.start_at("127.0.0.1:0")
+    }
+
+    /// The same on an address that the test knows.
+    pub fn start_at(&self, listen: &str) -> BoxProcess {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.log_file())
             .expect("a log file");
         let mut child = self
-            .serve("127.0.0.1:0")
+            .serve(listen)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
