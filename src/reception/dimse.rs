@@ -266,6 +266,25 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All of them, as the conformance statement lists them.
+    pub const ALL: [Failure; 15] = [
+        Failure::OutOfResources,
+        Failure::Mismatch,
+        Failure::CannotUnderstand,
+        Failure::ProcessingFailure,
+        Failure::DuplicateInstance,
+        Failure::NoSuchInstance,
+        Failure::NoSuchEvent,
+        Failure::InvalidArgument,
+        Failure::ClassInstanceConflict,
+        Failure::ClassNotSupported,
+        Failure::NoSuchAction,
+        Failure::NotAuthorized,
+        Failure::DuplicateTransaction,
+        Failure::UnrecognizedOperation,
+        Failure::ResourceLimitation,
+    ];
+
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {

@@ -30,6 +30,7 @@ pub mod wire;
 
 pub use event::{AssociationId, Event, How, Why};
 pub use listen::{Front, serve};
+pub use negotiation::{OTHER_STORAGE, STORAGE_ROOT};
 pub use promise::event_report;
 pub use settings::{Access, BadNetwork, Caps, MAX_PDU, Network, Peer, Settings, Timers};
 pub use store::{Arrival, DataDigest, Inbox, Keeper, Part, Refusal, Room};

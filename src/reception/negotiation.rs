@@ -24,6 +24,19 @@ use std::net::IpAddr;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 const VERIFICATION: &str = "1.2.840.10008.1.1";
 
+/// The storage classes of the standard stand below this ...
+pub const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
+
+/// ... with these exceptions.
+pub const OTHER_STORAGE: [&str; 6] = [
+    "1.2.840.10008.5.1.4.34.7",
+    "1.2.840.10008.5.1.4.38.1",
+    "1.2.840.10008.5.1.4.39.1",
+    "1.2.840.10008.5.1.4.43.1",
+    "1.2.840.10008.5.1.4.44.1",
+    "1.2.840.10008.5.1.4.45.1",
+];
+
 /// What an accepted presentation context is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
@@ -227,15 +240,6 @@ fn user_variables(
 /// Storage classes of the standard stand under one root, with a few exceptions. A UID outside of
 /// DICOM's own root is a private class, and on a CT console those are storage.
 fn service(sop_class: &str) -> Option<Service> {
-    const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
-    const OTHER_STORAGE: [&str; 6] = [
-        "1.2.840.10008.5.1.4.34.7",
-        "1.2.840.10008.5.1.4.38.1",
-        "1.2.840.10008.5.1.4.39.1",
-        "1.2.840.10008.5.1.4.43.1",
-        "1.2.840.10008.5.1.4.44.1",
-        "1.2.840.10008.5.1.4.45.1",
-    ];
     match sop_class {
         VERIFICATION => return Some(Service::Verification),
         STORAGE_COMMITMENT => return Some(Service::Commitment),

@@ -108,9 +108,7 @@ impl Hearing {
                 let words = "the data set is longer than any request";
                 return Err(Refusal::new(Failure::ResourceLimitation, words));
             }
-            let committer = keeper
-                .committer()
-                .ok_or_else(|| Refusal::new(Failure::NotAuthorized, "commitment is not offered"))?;
+            let none = || Refusal::new(Failure::NotAuthorized, "commitment is not offered");
             match self.kind {
                 Kind::Request => {
                     let asked = Asked {
@@ -118,12 +116,13 @@ impl Hearing {
                         calling,
                         peer,
                     };
-                    let (ticket, noted) = committer.ask(asked)?;
+                    let (ticket, noted) = keeper.committer().ok_or_else(none)?.ask(asked)?;
                     Ok((Some(ticket), noted))
                 }
                 Kind::Report => {
                     let report = Report::parse(&self.bytes, self.syntax)?;
-                    Ok((None, committer.reported(report)?))
+                    let noted = keeper.committer().ok_or_else(none)?.reported(report)?;
+                    Ok((None, noted))
                 }
             }
         });

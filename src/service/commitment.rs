@@ -22,7 +22,7 @@ const PROXY_HOLD_MS: i64 = 4 * DAY_MS;
 
 /// Share of the disk that may be promised. The rest is for studies that come in meanwhile, or the
 /// box would turn deaf by its own promises.
-const MOST_RESERVED_PERCENT: u64 = 50;
+pub const MOST_RESERVED_PERCENT: u64 = 50;
 
 /// A clock before this was never set (2026-01-01): a promise "until then" would end at once when it
 /// is.

@@ -24,18 +24,18 @@ const POLL: Duration = Duration::from_secs(1);
 const ROUND: u32 = 16;
 
 /// Pauses grow threefold from the first one, up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Tries before a person has to look. With the pauses above a day and a half: a weekend's
 /// maintenance is survived, a console that was sold is not called for ever.
-const MOST_TRIES: u32 = 40;
+pub const MOST_TRIES: u32 = 40;
 
 /// The longest time that is ever set for a next try, with a margin. A row whose time lies further
 /// away was written before the clock was set back.
 const FARTHEST: Duration = Duration::from_secs(3 * 3600);
 
 /// How long the archive may report on the association of the request. Many do so within seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why delivery does not run.
 #[derive(Debug, thiserror::Error)]

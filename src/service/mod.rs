@@ -19,5 +19,6 @@ mod run;
 mod wall;
 pub mod worker;
 
+pub use commitment::MOST_RESERVED_PERCENT;
 pub use desk::last_events;
 pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};

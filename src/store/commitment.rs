@@ -22,7 +22,6 @@ impl Basis {
             Basis::Proxy => "proxy",
         }
     }
-
 }
 
 /// How far a request has come.

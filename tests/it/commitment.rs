@@ -191,7 +191,10 @@ fn check(report: &Value, transaction: &str, committed: &[String], failed: &[(&st
     let mut expected = committed.to_vec();
     expected.sort();
     assert_eq!(sorted(&report["committed"]), expected, "{report}");
-    let failed: Vec<Value> = failed.iter().map(|f| serde_json::json!([f.0, f.1])).collect();
+    let failed: Vec<Value> = failed
+        .iter()
+        .map(|f| serde_json::json!([f.0, f.1]))
+        .collect();
     assert_eq!(report["failed"], Value::from(failed), "{report}");
 }
 
@@ -202,7 +205,12 @@ fn commitment_is_off_unless_it_is_switched_on() {
     let running = home.start();
     let said = ask(&python, &running, "1.2.3", &[]);
     assert_eq!(said[0]["accepted"], false, "{said:?}");
-    let idle = output(program().arg("deliver").arg("--config").arg(home.settings()));
+    let idle = output(
+        program()
+            .arg("deliver")
+            .arg("--config")
+            .arg(home.settings()),
+    );
     assert!(idle.status.success());
     let words = String::from_utf8_lossy(&idle.stdout);
     assert!(words.contains("nothing to deliver"), "{words}");
@@ -236,7 +244,10 @@ fn commitment_retain_tells_the_truth_about_every_instance() {
     let again = ask(&python, &running, "1.2.3.2", &paths(&files));
     assert_eq!(asked(&again), 0x0131);
     let held = home.count("SELECT min(until) - (SELECT max(asked) FROM commitments) FROM holds");
-    assert!((2 * 86_400_000..=3 * 86_400_000 + 60_000).contains(&held), "{held}");
+    assert!(
+        (2 * 86_400_000..=3 * 86_400_000 + 60_000).contains(&held),
+        "{held}"
+    );
     assert_eq!(home.count("SELECT count(*) FROM holds"), 3);
 }
 
@@ -318,7 +329,11 @@ fn commitment_proxy_says_what_the_archive_says() {
         let unknown = format!("{CT}:{UNKNOWN}");
         let mut more = vec!["--more", unknown.as_str()];
         more.extend(paths(&files));
-        assert_eq!(asked(&ask(&python, &running, "1.2.3", &more)), 0, "{report}");
+        assert_eq!(
+            asked(&ask(&python, &running, "1.2.3", &more)),
+            0,
+            "{report}"
+        );
         let told = reports(&home, &console, 1);
         let failed = [(uids[2].as_str(), 0x0112), (UNKNOWN, 0x0112)];
         check(&told[0], "1.2.3", &uids[..2], &failed);

@@ -72,7 +72,8 @@ impl Orthanc {
 }
 
 fn have_orthanc() -> bool {
-    peers::program("Orthanc", "--version").is_some() && peers::program("curl", "--version").is_some()
+    peers::program("Orthanc", "--version").is_some()
+        && peers::program("curl", "--version").is_some()
 }
 
 /// Orthanc stores a study into the box and asks for commitment; the box holds it itself, or passes
@@ -108,7 +109,11 @@ fn commitment_with_orthanc_on_both_sides() {
         check_committed(&outcome["Success"], &uids);
         let at_archive = archive.curl("/instances", &[]);
         let expected = if policy == "proxy" { 3 } else { 0 };
-        assert_eq!(at_archive.as_array().map(Vec::len), Some(expected), "{policy}");
+        assert_eq!(
+            at_archive.as_array().map(Vec::len),
+            Some(expected),
+            "{policy}"
+        );
         home.wait("it is confirmed", || {
             let answered = "SELECT count(*) FROM commitments WHERE state='answered'";
             (home.count(answered) == 1).then_some(())
