@@ -137,6 +137,10 @@ impl Committer for Promiser {
         let id = match self.store.commitment_asked(new).map_err(unwritten)? {
             Entered::New(id) => id,
             Entered::Again(id) => return Ok((id, Noted::in_the_database())),
+            Entered::Full => {
+                let words = "too many requests are open";
+                return Err(Refusal::new(Failure::ResourceLimitation, words));
+            }
             Entered::Taken => {
                 let words = "this transaction UID has been used before";
                 return Err(Refusal::new(Failure::DuplicateTransaction, words));

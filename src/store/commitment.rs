@@ -54,6 +54,8 @@ pub enum Entered {
     Again(i64),
     /// The transaction UID stands for something else, or for what has been answered.
     Taken,
+    /// [`MOST_OPEN`] requests are open.
+    Full,
 }
 
 /// An instance of a request, next to what we have under its name.
@@ -95,6 +97,14 @@ pub struct Decision {
     pub instances: Vec<(String, String, u16)>,
 }
 
+/// Requests that may be open at a time. A ward makes one for each study; this many mean that a
+/// console or the archive has been away for days.
+pub const MOST_OPEN: i64 = 256;
+
+/// Closed requests that are kept, for a person to look up and to know a repeated transaction. With
+/// 20 studies a day that is about a month.
+const KEPT: i64 = 500;
+
 const OPEN: &str = "state IN ('asked', 'forwarded', 'decided')";
 
 impl Store {
@@ -122,6 +132,13 @@ impl Store {
                 return again(&t, &new);
             }
             let id = t.last_insert_rowid();
+            let count = format!("SELECT count(*) FROM commitments WHERE {OPEN}");
+            let open: i64 = t.query_row(&count, [], |row| row.get(0))?;
+            if open > MOST_OPEN {
+                // Without a commit nothing of this stays.
+                return Ok(Entered::Full);
+            }
+            clear(&t, KEPT)?;
             let mut instance = t.prepare_cached(
                 "INSERT INTO commitment_instances (commitment, sop_uid, sop_class) \
                  VALUES (?1, ?2, ?3)",
@@ -533,6 +550,35 @@ fn again(t: &Transaction, new: &NewCommitment) -> rusqlite::Result<Entered> {
     } else {
         Entered::Taken
     })
+}
+
+/// Forgets closed requests but the newest ones.
+fn clear(t: &Transaction, kept: i64) -> rusqlite::Result<()> {
+    const CLOSED: &str = "state IN ('answered', 'given_up')";
+    let last: Option<i64> = t
+        .query_row(
+            &format!(
+                "SELECT id FROM commitments WHERE {CLOSED} ORDER BY id DESC LIMIT 1 OFFSET ?1"
+            ),
+            [kept],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(last) = last else {
+        return Ok(());
+    };
+    let old = format!("(SELECT id FROM commitments WHERE {CLOSED} AND id <= ?1)");
+    for table in ["commitment_instances", "archive_requests"] {
+        t.execute(
+            &format!("DELETE FROM {table} WHERE commitment IN {old}"),
+            [last],
+        )?;
+    }
+    t.execute(
+        &format!("DELETE FROM commitments WHERE id IN {old}"),
+        [last],
+    )
+    .map(drop)
 }
 
 /// Lets the answer stand where every instance has its verdict.

@@ -167,3 +167,39 @@ fn an_answer_on_the_same_association_is_nobody_elses_until_it_is_passed_on() {
     store.commitment_passed_on(None).unwrap();
     assert_eq!(store.commitments_due(5000, DAY, 10).unwrap().len(), 1);
 }
+
+#[test]
+fn neither_open_nor_closed_requests_grow_without_a_limit() {
+    let (_folder, store) = store();
+    let ids: Vec<i64> = (0..MOST_OPEN)
+        .map(|n| enter(&store, asked(&format!("9.{n}"), Basis::Proxy, &["1.1"])))
+        .collect();
+    let more = || store.commitment_asked(asked("8", Basis::Proxy, &["1.1"]));
+    assert_eq!(more().unwrap(), Entered::Full);
+    for id in &ids {
+        store
+            .archive_asked(*id, &format!("2.25.{id}"), 1500)
+            .unwrap();
+        store
+            .commitment_verdicts(*id, vec![("1.1".into(), 0x0112)], 2000)
+            .unwrap();
+        store.commitment_answered(*id, 2500).unwrap();
+    }
+    assert!(matches!(more().unwrap(), Entered::New(_)));
+    let left = |table: &'static str| {
+        let count = format!("SELECT count(*) FROM {table}");
+        store
+            .run(move |c| c.query_row(&count, [], |row| row.get::<_, i64>(0)))
+            .unwrap()
+    };
+    store
+        .run(|c| {
+            let t = c.transaction()?;
+            clear(&t, 3)?;
+            t.commit()
+        })
+        .unwrap();
+    assert_eq!(left("commitments"), 4);
+    assert_eq!(left("commitment_instances"), 4);
+    assert_eq!(left("archive_requests"), 3);
+}

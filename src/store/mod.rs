@@ -9,7 +9,10 @@ mod received;
 mod work;
 mod writer;
 
-pub use commitment::{Basis, Decision, Due, Entered, Held, NewCommitment, Stage, Wanted};
+pub use commitment::{
+    Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
+    Wanted,
+};
 pub use received::{Known, NewInstance, StoredInstance};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};

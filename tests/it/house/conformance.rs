@@ -15,6 +15,7 @@ use scanside::reception::{
 use scanside::service::MOST_RESERVED_PERCENT;
 use scanside::service::deliver::{LONGEST_PAUSE, MOST_TRIES, PATIENCE};
 use scanside::spool::Quota;
+use scanside::store::MOST_OPEN_COMMITMENTS;
 use std::time::Duration;
 
 const PAPER: &str = "docs/conformance.md";
@@ -57,7 +58,6 @@ fn identity() -> Table {
         row(&["what", "value"]),
         row(&["implementation class UID", IMPLEMENTATION_UID]),
         row(&["implementation version name", IMPLEMENTATION_VERSION]),
-        row(&["application context", "1.2.840.10008.3.1.1.1"]),
         row(&["AE title as shipped", &config.ae_title]),
         row(&["port as shipped", &port]),
         row(&["longest P-DATA that we take and send, bytes", &pdu]),
@@ -264,6 +264,7 @@ fn commitment() -> Table {
         row(&["days of `retain` unless set", &days.to_string()]),
         row(&["reservations at most", &reserved]),
         row(&["instances of one transaction", &MOST_INSTANCES.to_string()]),
+        row(&["open transactions", &MOST_OPEN_COMMITMENTS.to_string()]),
         row(&["data set of a request", &size(LONGEST_DATA as u64)]),
         row(&["first pause between tries unless set", &time(shipped.retry)]),
         row(&["longest pause", &time(LONGEST_PAUSE)]),
@@ -347,6 +348,17 @@ fn the_conformance_statement_says_what_the_program_does() {
     }
     let marks = paper.matches("<!-- table ").count();
     assert_eq!(marks, tables().len(), "a table that nobody makes");
+}
+
+/// The example of settings in the paper is one.
+#[test]
+fn the_settings_in_the_statement_are_taken() {
+    let paper = read(PAPER);
+    let (_, rest) = paper.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let config = Config::parse(example).expect("sound settings");
+    assert!(matches!(config.commitment.policy, Policy::Proxy { .. }));
+    assert!(config.commitment.delivers());
 }
 
 #[test]
