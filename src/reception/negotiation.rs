@@ -339,7 +339,14 @@ mod tests {
     fn commitment_is_for_those_whom_the_settings_name() {
         use super::super::commitment::Terms;
         let mut settings = settings();
-        settings.access = Access::Any;
+        let peer = |calling: &str, echo_only| Peer {
+            calling: calling.to_owned(),
+            network: "127.0.0.1".parse().unwrap(),
+            echo_only,
+        };
+        // An archive that stores nothing here may report all the same.
+        let peers = vec![peer("CT1", false), peer("CT2", false), peer("PACS", true)];
+        settings.access = Access::Peers(peers);
         settings.commitment = Terms {
             consoles: vec!["CT1".to_owned()],
             archive: Some("PACS".to_owned()),

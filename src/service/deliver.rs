@@ -105,9 +105,6 @@ impl Courier<'_> {
                 self.give_up(&due, "the settings have no address for this answer")?;
                 continue;
             };
-            if deaf.contains(&to) {
-                continue;
-            }
             if due.tries >= MOST_TRIES {
                 self.give_up(&due, "too many tries have failed")?;
                 continue;
@@ -117,6 +114,9 @@ impl Courier<'_> {
             self.store
                 .commitment_begun(due.id, now, later(now, pause))?;
             let tried = match due.stage {
+                // It counts all the same, or the answers to a console that is gone would stand
+                // before everybody else's.
+                _ if deaf.contains(&to) => Tried::Failed("nobody answers there".to_owned()),
                 Stage::Decided => self.tell(&due, &to)?,
                 Stage::Asked | Stage::Forwarded => self.forward(&due, &to)?,
             };
@@ -345,9 +345,9 @@ mod tests {
             store: Store::open(&config.database()).unwrap(),
             options: Options::new("BOX"),
         };
-        let ask = |calling: &str| {
+        let ask = |calling: &str, transaction: &str| {
             let new = crate::store::NewCommitment {
-                transaction: "9".into(),
+                transaction: transaction.into(),
                 calling_ae: calling.into(),
                 peer: "127.0.0.1".into(),
                 basis: crate::store::Basis::Retain,
@@ -367,14 +367,19 @@ mod tests {
                 .unwrap();
             id
         };
-        let (deaf, homeless) = (ask("CT1"), ask("CT2"));
+        let (deaf, homeless) = (ask("CT1", "9"), ask("CT2", "9"));
+        let second = ask("CT1", "10");
         let open = |id| courier.store.commitment_decision(id).unwrap().is_some();
         courier.round().unwrap();
-        assert!(open(deaf) && !open(homeless));
+        assert!(open(deaf) && open(second) && !open(homeless));
+        let later = clock::now_ms() + 10;
+        let due = courier.store.commitments_due(later, 1000, 9).unwrap();
+        let tries: Vec<u32> = due.iter().map(|due| due.tries).collect();
+        assert_eq!(tries, [1, 1], "one call, and it counts for both");
         for _ in 0..MOST_TRIES {
             courier.round().unwrap();
             std::thread::sleep(Duration::from_millis(2));
         }
-        assert!(!open(deaf), "given up");
+        assert!(!open(deaf) && !open(second), "given up");
     }
 }

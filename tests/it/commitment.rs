@@ -6,6 +6,8 @@ mod orthanc;
 use crate::box_process::{BoxProcess, Home, output, program};
 use crate::peers;
 use crate::reception::{slice, uid};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use scanside::reception::TransferSyntax;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -375,6 +377,52 @@ fn commitment_by_proxy_survives_kills_while_the_archive_thinks() {
     let told = reports(&home, &console, 1);
     check(&told[0], "1.2.3", &uids, &[]);
     assert_eq!(archive.heard("stored").len(), 3, "nothing is sent twice");
+}
+
+/// Both processes are killed again and again at random moments, with an archive that reports before
+/// it answers. What the console is told in the end is the truth, and nothing else before.
+#[test]
+fn commitment_survives_kills_at_any_moment() {
+    let Some(python) = python() else { return };
+    let (console_port, archive_port) = (free_port(), free_port());
+    let listen = format!("127.0.0.1:{}", free_port());
+    let home = home(&format!(
+        "policy = 'proxy'\narchive = 'PACS@127.0.0.1:{archive_port}'\n\
+         wait_s = 2\nconsoles = ['CT1@127.0.0.1:{console_port}']"
+    ));
+    let console = listener(&python, console_port, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (files, uids) = images(folder.path(), 77, 3);
+    let running = home.start_at(&listen);
+    let lose = ["--lose", uids[1].as_str()];
+    let archive = archive(&python, archive_port, running.to.port, "early", &lose);
+    let said = ask(&python, &running, "1.2.3", &paths(&files));
+    assert_eq!(asked(&said), 0);
+    running.kill();
+    let mut dice = Xoshiro256PlusPlus::seed_from_u64(77);
+    for _ in 0..6 {
+        let running = home.start_at(&listen);
+        let deliverer = deliver(&home);
+        std::thread::sleep(Duration::from_millis(dice.random_range(0..900)));
+        drop(deliverer);
+        running.kill();
+    }
+    let _running = home.start_at(&listen);
+    let _deliver = deliver(&home);
+    home.wait("the answer is confirmed", || {
+        let answered = "SELECT count(*) FROM commitments WHERE state='answered'";
+        (home.count(answered) == 1).then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    let told = console.heard("report");
+    // Twice only where a kill came between the console's answer and its row.
+    assert!((1..=2).contains(&told.len()), "{told:?}");
+    let truth = [uids[0].clone(), uids[2].clone()];
+    for report in &told {
+        check(report, "1.2.3", &truth, &[(&uids[1], 0x0112)]);
+    }
+    assert!(!archive.heard("wanted").is_empty());
+    home.check_whole("spool");
 }
 
 /// The instances of Orthanc's own account.
