@@ -3,11 +3,15 @@
 //! Without a file every default is the safe one: no console is let in, no stick is written, the
 //! wall shows what staff may see. Nothing optional survives into [`Config`].
 
+mod commitment;
+
+pub use commitment::{Commitment, Policy};
+
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
 use crate::spool::Quota;
 use crate::status::Place;
-use crate::store::Policy;
+use crate::store::Retention;
 use crate::study::check::Limits;
 use crate::study::complete::Times;
 use serde::Deserialize;
@@ -47,11 +51,12 @@ pub struct Config {
     pub device: String,
     pub site: String,
     pub export: Export,
+    pub commitment: Commitment,
     /// True for throw-away state: how full the disk is counts only when little is left, unless the
     /// settings say otherwise.
     pub lenient_disk: bool,
     disk: Option<Quota>,
-    pub retention: Policy,
+    pub retention: Retention,
 }
 
 /// The secure port.
@@ -100,6 +105,8 @@ pub enum ConfigError {
     Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
+    #[error("storage commitment is not set right: {0}")]
+    Commitment(String),
 }
 
 /// The file as it stands.
@@ -122,6 +129,7 @@ struct Raw {
     tls: Option<RawTls>,
     disk: Option<RawDisk>,
     retention: RawRetention,
+    commitment: commitment::Raw,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -234,9 +242,10 @@ impl Config {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
             },
+            commitment: raw.commitment.check()?,
             lenient_disk: false,
             disk: raw.disk.map(quota).transpose()?,
-            retention: Policy {
+            retention: Retention {
                 days: raw.retention.days,
                 after_analysis_s: raw
                     .retention

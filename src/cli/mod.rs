@@ -34,9 +34,13 @@ impl Args {
     pub fn level(&self) -> log::LevelFilter {
         match (&self.command, self.verbose) {
             (_, true) => log::LevelFilter::Debug,
-            (Command::Serve { .. } | Command::Screen { .. } | Command::Export { .. }, false) => {
-                log::LevelFilter::Info
-            }
+            (
+                Command::Serve { .. }
+                | Command::Screen { .. }
+                | Command::Export { .. }
+                | Command::Deliver { .. },
+                false,
+            ) => log::LevelFilter::Info,
             _ => log::LevelFilter::Warn,
         }
     }
@@ -193,7 +197,8 @@ pub enum Command {
         #[arg(long)]
         stop: bool,
     },
-    /// Sends what is queued to the PACS. Not built yet.
+    /// Answers consoles about storage commitment, with the archive behind us or without. Results do
+    /// not go to a PACS yet.
     Deliver {
         #[arg(long)]
         config: Option<PathBuf>,
@@ -352,9 +357,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
-        Command::Deliver { .. } => Err(Failure::failed(
-            "delivery to a PACS is not built yet; reports are in the state folder and on the stick",
-        )),
+        Command::Deliver { config } => deliver(&load(config.as_deref())?),
         Command::Restore { .. } => Err(Failure::failed(
             "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
         )),
@@ -378,6 +381,13 @@ fn connector(path: Option<&Path>) -> Result<Option<Connector>, Failure> {
     };
     let identity = Identity::load(&tls.files).map_err(|e| Failure::Usage(e.to_string()))?;
     identity.connector().map(Some).map_err(Failure::failed)
+}
+
+fn deliver(config: &Config) -> Result<(), Failure> {
+    if !config.commitment.delivers() {
+        println!("There is nothing to deliver: the settings promise no storage commitment.");
+    }
+    crate::service::deliver::deliver(config).map_err(Failure::failed)
 }
 
 fn serve(

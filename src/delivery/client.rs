@@ -31,7 +31,7 @@ const CHUNK: u64 = 1 << 20;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// How long a peer may think about an instance. Archives that are moving files take a minute.
-const THINK: Duration = Duration::from_secs(120);
+pub(super) const THINK: Duration = Duration::from_secs(120);
 
 /// Longest title of an application entity.
 const LONGEST_TITLE: usize = 16;
@@ -154,14 +154,14 @@ pub(super) fn offer(class: &str, syntax: &str) -> Offer {
 }
 
 /// A connection, plain or over TLS.
-trait Line: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+pub(super) trait Line: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Line for S {}
 
 /// An association that we have asked for.
 pub struct Client {
-    link: Link<Box<dyn Line>>,
-    contexts: Vec<(u8, Offer)>,
-    peer_max_pdu: u32,
+    pub(super) link: Link<Box<dyn Line>>,
+    pub(super) contexts: Vec<(u8, Offer)>,
+    pub(super) peer_max_pdu: u32,
     next_message: u16,
 }
 
@@ -171,6 +171,16 @@ impl Client {
         to: &Destination,
         options: &Options,
         offers: &[Offer],
+    ) -> Result<Self, ScuError> {
+        Self::open_with(to, options, offers, Vec::new()).await
+    }
+
+    /// The same with further items of the negotiation, such as our role.
+    pub(super) async fn open_with(
+        to: &Destination,
+        options: &Options,
+        offers: &[Offer],
+        items: Vec<UserVariableItem>,
     ) -> Result<Self, ScuError> {
         let name = format!("{}:{}", to.host, to.port);
         let connecting = TcpStream::connect((to.host.as_str(), to.port));
@@ -198,7 +208,7 @@ impl Client {
         let mut link = Link::new(line, options.timers, MAX_PDU);
         let numbered = (1..=255).step_by(2).zip(offers);
         let proposed: Vec<(u8, Offer)> = numbered.map(|(id, o)| (id, o.clone())).collect();
-        link.send(&request(to, options, &proposed)).await?;
+        link.send(&request(to, options, &proposed, items)).await?;
         let answer = timeout(options.timers.artim, link.receive()).await;
         let answer = match answer.map_err(|_| ScuError::Silent)?? {
             Pdu::AssociationAC(answer) => answer,
@@ -333,14 +343,14 @@ impl Client {
         }
     }
 
-    fn message_id(&mut self) -> u16 {
+    pub(super) fn message_id(&mut self) -> u16 {
         let id = self.next_message;
         self.next_message = self.next_message.wrapping_add(1).max(1);
         id
     }
 
     /// Waits for the response to a request; brings back status and comment.
-    async fn response(&mut self, request: &Command) -> Result<(u16, String), ScuError> {
+    pub(super) async fn response(&mut self, request: &Command) -> Result<(u16, String), ScuError> {
         let mut assembler = Assembler::new(self.contexts.iter().map(|(id, _)| *id));
         loop {
             let values = match self.link.receive_idle(THINK).await? {
@@ -381,27 +391,34 @@ impl Client {
     }
 }
 
-fn request(to: &Destination, options: &Options, proposed: &[(u8, Offer)]) -> Pdu {
+fn request(
+    to: &Destination,
+    options: &Options,
+    proposed: &[(u8, Offer)],
+    more: Vec<UserVariableItem>,
+) -> Pdu {
     let context = |(id, (class, syntax)): &(u8, Offer)| PresentationContextProposed {
         id: *id,
         abstract_syntax: class.clone(),
         transfer_syntaxes: vec![syntax.clone()],
     };
+    let mut items = vec![
+        UserVariableItem::MaxLength(MAX_PDU),
+        UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
+        UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
+    ];
+    items.extend(more);
     Pdu::AssociationRQ(AssociationRQ {
         protocol_version: 1,
         calling_ae_title: options.calling.clone(),
         called_ae_title: to.called.clone(),
         application_context_name: APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: proposed.iter().map(context).collect(),
-        user_variables: vec![
-            UserVariableItem::MaxLength(MAX_PDU),
-            UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
-            UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
-        ],
+        user_variables: items,
     })
 }
 
-fn unexpected(pdu: &Pdu) -> ScuError {
+pub(super) fn unexpected(pdu: &Pdu) -> ScuError {
     ScuError::Protocol(format!("unexpected {}", name(pdu)))
 }
 

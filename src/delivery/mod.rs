@@ -1,8 +1,9 @@
 //! DICOM out: to a PACS, and, playing the console, to this box itself.
 //!
-//! `scu` is the client; the queue that survives a restart, and the process `deliver` that
-//! drives it, are to come.
+//! `scu` is the client, `commitment` what we say about commitment to consoles and ask of the
+//! archive. The process `deliver` (`service::deliver`) drives them; results do not go out yet.
 
 mod client;
+pub mod commitment;
 pub mod object;
 pub mod scu;

@@ -5,10 +5,12 @@
 //! association with an A-ABORT that says why; a fault of a data set is answered and forgotten.
 
 use super::dimse::{
-    Answer, Assembler, C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, Failure, Pdv, Piece, RESPONSE,
+    Answer, Assembler, C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, Failure, N_ACTION_RQ,
+    N_EVENT_REPORT_RQ, Pdv, Piece, RESPONSE,
 };
 use super::event::{AssociationId, Event, Events, How};
 use super::negotiation::{Accepted, Context, Service};
+use super::promise::{Hearing, Promises};
 use super::settings::{Clearance, Settings};
 use super::store::{Announced, Inbox, Intake, Keeper, Refusal, Room};
 use super::wire::{Link, WireFault, name};
@@ -93,6 +95,7 @@ pub(super) struct Association<'a, S> {
     studies: Vec<StudyUid>,
     instances: u64,
     told: (Instant, u64),
+    promises: Promises,
 }
 
 struct Current {
@@ -101,8 +104,20 @@ struct Current {
     task: Task,
 }
 
+/// What ends the wait between two messages.
+enum Wake {
+    Stop,
+    Peer(Result<(), WireFault>),
+    /// An answer about commitment may stand.
+    Promise,
+}
+
 enum Task {
     Store(Box<Intake>),
+    /// A request or a report of storage commitment.
+    Commit(Hearing),
+    /// A response to us: nothing is said to it.
+    Confirmed,
     /// The answer stands; the data set only has to be taken from the wire.
     Drain(Answer),
 }
@@ -119,12 +134,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
             studies: Vec::new(),
             instances: 0,
             told,
+            promises: Promises::new(&desk.settings),
         }
     }
 
     /// Serves messages until the end.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> End {
         let (how, farewell) = self.serve(&mut stop).await;
+        self.promises.leave(&self.desk.keeper).await;
         End {
             how,
             farewell,
@@ -137,11 +154,25 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
     async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> (How, Option<Farewell>) {
         loop {
             let received = if self.assembler.is_idle() && self.current.is_none() {
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => {
-                        return (How::Stopped, Some(Farewell::Aborted(AbortReason::ReasonNotSpecified)));
+                let wake = tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => Wake::Stop,
+                    ready = self.link.ready(self.desk.settings.timers.idle) => Wake::Peer(ready),
+                    () = self.promises.due() => Wake::Promise,
+                };
+                match wake {
+                    Wake::Stop => {
+                        let reason = AbortReason::ReasonNotSpecified;
+                        return (How::Stopped, Some(Farewell::Aborted(reason)));
                     }
-                    received = self.link.receive_idle(self.desk.settings.timers.idle) => received,
+                    Wake::Peer(Ok(())) => self.link.receive().await,
+                    Wake::Peer(Err(fault)) => Err(fault),
+                    Wake::Promise => {
+                        let keeper = &self.desk.keeper;
+                        match self.promises.look(self.link, keeper, self.accepted).await {
+                            Ok(()) => continue,
+                            Err(fault) => Err(fault),
+                        }
+                    }
                 }
             } else {
                 self.link.receive().await
@@ -174,13 +205,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
         match piece {
             Piece::More => Ok(()),
             Piece::Command { context, command } => {
-                if command.field & RESPONSE != 0 {
+                let confirmed = command.field & RESPONSE != 0
+                    && self.promises.confirmed(&command, &self.desk.keeper).await;
+                if command.field & RESPONSE != 0 && !confirmed {
                     let words = "a response that nobody asked for".to_owned();
                     let farewell = Farewell::Aborted(AbortReason::UnexpectedPduParameter);
                     return Err((How::ProtocolError(words), Some(farewell)));
                 }
                 let has_data = command.has_data;
-                let task = self.begin(context, &command);
+                let task = if confirmed {
+                    Task::Confirmed
+                } else {
+                    self.begin(context, &command)
+                };
                 let current = Current {
                     context,
                     command,
@@ -197,8 +234,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
                     // The assembler lets data through after a command only.
                     return Ok(());
                 };
-                if let Task::Store(intake) = &mut current.task {
-                    intake.push(&bytes).await;
+                match &mut current.task {
+                    Task::Store(intake) => intake.push(&bytes).await,
+                    Task::Commit(hearing) => hearing.push(&bytes),
+                    Task::Drain(_) | Task::Confirmed => {}
                 }
                 if last {
                     return self.finish(current).await;
@@ -225,6 +264,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
                 }
                 Err(refusal) => Task::Drain(refusal.into()),
             },
+            (N_ACTION_RQ | N_EVENT_REPORT_RQ, Service::Commitment) => {
+                let settings = &self.desk.settings;
+                match Hearing::begin(command, context, self.accepted, settings) {
+                    Ok(hearing) => Task::Commit(hearing),
+                    Err(refusal) => Task::Drain(refusal.into()),
+                }
+            }
             _ => refuse(
                 Failure::UnrecognizedOperation,
                 "this operation is not offered on this context",
@@ -260,7 +306,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
             return Ok(());
         }
         let answer = match current.task {
+            Task::Confirmed => return Ok(()),
             Task::Drain(answer) => answer,
+            Task::Commit(hearing) => {
+                let (keeper, peer) = (Arc::clone(&self.desk.keeper), self.desk.peer.ip());
+                let calling = &self.accepted.calling;
+                hearing
+                    .finish(keeper, calling, peer, &mut self.promises)
+                    .await
+            }
             Task::Store(intake) => {
                 let keeper = Arc::clone(&self.desk.keeper);
                 match intake.finish(self.desk.settings.limits, keeper).await {

@@ -20,6 +20,8 @@ const NO_DATA: u16 = 0x0101;
 pub const C_STORE_RQ: u16 = 0x0001;
 pub const C_ECHO_RQ: u16 = 0x0030;
 pub const C_CANCEL_RQ: u16 = 0x0FFF;
+pub const N_EVENT_REPORT_RQ: u16 = 0x0100;
+pub const N_ACTION_RQ: u16 = 0x0130;
 /// The bit that makes a response of a request.
 pub const RESPONSE: u16 = 0x8000;
 
@@ -50,6 +52,8 @@ pub struct Command {
     pub sop_class: String,
     /// Affected, otherwise requested, SOP Instance UID, without padding. Not checked.
     pub sop: String,
+    /// Which action (N-ACTION) or which event (N-EVENT-REPORT).
+    pub type_id: Option<u16>,
     pub has_data: bool,
     pub status: Option<u16>,
     pub comment: String,
@@ -80,6 +84,7 @@ impl Command {
                 0x0902 => command.comment = text(value),
                 0x1000 => command.sop = text(value),
                 0x1001 => requested.1 = text(value),
+                0x1002 | 0x1008 => command.type_id = Some(number(value)?),
                 _ => {}
             }
         }
@@ -100,8 +105,13 @@ impl Command {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut group = Vec::with_capacity(256);
         let response = self.field & RESPONSE != 0;
+        // An action is asked of an instance, all else is said about one.
+        let (class, instance) = match self.field {
+            N_ACTION_RQ => (0x0003, 0x1001),
+            _ => (0x0002, 0x1000),
+        };
         if !self.sop_class.is_empty() {
-            put_text(&mut group, 0x0002, &self.sop_class, 0);
+            put_text(&mut group, class, &self.sop_class, 0);
         }
         put(&mut group, 0x0100, &self.field.to_le_bytes());
         let id = if response { 0x0120 } else { 0x0110 };
@@ -119,7 +129,14 @@ impl Command {
             put_text(&mut group, 0x0902, &self.comment, b' ');
         }
         if !self.sop.is_empty() {
-            put_text(&mut group, 0x1000, &self.sop, 0);
+            put_text(&mut group, instance, &self.sop, 0);
+        }
+        if let Some(kind) = self.type_id {
+            let element = match self.field & !RESPONSE {
+                N_ACTION_RQ => 0x1008,
+                _ => 0x1002,
+            };
+            put(&mut group, element, &kind.to_le_bytes());
         }
         let mut bytes = Vec::with_capacity(group.len() + 12);
         let length = u32::try_from(group.len()).unwrap_or(u32::MAX);
@@ -132,7 +149,7 @@ impl Command {
     #[must_use]
     pub fn answer(&self, answer: &Answer) -> Self {
         let comment = match answer {
-            Answer::Present | Answer::Stored(_) => String::new(),
+            Answer::Present | Answer::Stored(_) | Answer::Taken(_) => String::new(),
             Answer::Refused(_, comment) => ascii(comment, LONGEST_COMMENT),
         };
         Self {
@@ -140,6 +157,10 @@ impl Command {
             message_id: self.message_id,
             sop_class: ascii(&self.sop_class, 64),
             sop: ascii(&self.sop, 64),
+            type_id: match self.field {
+                N_ACTION_RQ | N_EVENT_REPORT_RQ => self.type_id,
+                _ => None,
+            },
             has_data: false,
             status: Some(answer.code()),
             comment,
@@ -199,6 +220,18 @@ impl From<&Durable> for Success {
     }
 }
 
+/// Proof that a request or a report stands in the database: what makes a success of an N-ACTION or
+/// an N-EVENT-REPORT. Whoever commits the row makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted(());
+
+impl Noted {
+    #[must_use]
+    pub const fn in_the_database() -> Self {
+        Self(())
+    }
+}
+
 /// Why a request is refused. Warnings do not exist here, since we change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -212,6 +245,20 @@ pub enum Failure {
     DuplicateInstance,
     /// The SOP class is not the one of the presentation context.
     ClassNotSupported,
+    /// Trouble of our own with an action or an event.
+    ProcessingFailure,
+    /// We do not have this instance.
+    NoSuchInstance,
+    NoSuchEvent,
+    NoSuchAction,
+    /// The data set of an action or an event is not what it must be.
+    InvalidArgument,
+    /// We have the instance, and it is of another class.
+    ClassInstanceConflict,
+    /// The transaction UID is taken by another request.
+    DuplicateTransaction,
+    /// More than we can promise or hold in memory.
+    ResourceLimitation,
     /// The peer may not do this.
     NotAuthorized,
     /// The operation is not offered on this presentation context.
@@ -219,6 +266,25 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All of them, as the conformance statement lists them.
+    pub const ALL: [Failure; 15] = [
+        Failure::OutOfResources,
+        Failure::Mismatch,
+        Failure::CannotUnderstand,
+        Failure::ProcessingFailure,
+        Failure::DuplicateInstance,
+        Failure::NoSuchInstance,
+        Failure::NoSuchEvent,
+        Failure::InvalidArgument,
+        Failure::ClassInstanceConflict,
+        Failure::ClassNotSupported,
+        Failure::NoSuchAction,
+        Failure::NotAuthorized,
+        Failure::DuplicateTransaction,
+        Failure::UnrecognizedOperation,
+        Failure::ResourceLimitation,
+    ];
+
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -227,6 +293,14 @@ impl Failure {
             Failure::CannotUnderstand => 0xC000,
             Failure::DuplicateInstance => 0x0111,
             Failure::ClassNotSupported => 0x0122,
+            Failure::ProcessingFailure => 0x0110,
+            Failure::NoSuchInstance => 0x0112,
+            Failure::NoSuchEvent => 0x0113,
+            Failure::InvalidArgument => 0x0115,
+            Failure::ClassInstanceConflict => 0x0119,
+            Failure::NoSuchAction => 0x0123,
+            Failure::DuplicateTransaction => 0x0131,
+            Failure::ResourceLimitation => 0x0213,
             Failure::NotAuthorized => 0x0124,
             Failure::UnrecognizedOperation => 0x0211,
         }
@@ -245,6 +319,8 @@ pub enum Answer {
     /// C-ECHO: yes, we are here.
     Present,
     Stored(Success),
+    /// N-ACTION, N-EVENT-REPORT: it has been written down.
+    Taken(Noted),
     Refused(Failure, String),
 }
 
@@ -252,7 +328,7 @@ impl Answer {
     #[must_use]
     pub fn code(&self) -> u16 {
         match self {
-            Answer::Present | Answer::Stored(_) => 0,
+            Answer::Present | Answer::Stored(_) | Answer::Taken(_) => 0,
             Answer::Refused(failure, _) => failure.code(),
         }
     }
@@ -399,6 +475,38 @@ mod tests {
         assert_eq!(read.field, 0x8001);
         assert_eq!(read.comment, "notab");
         assert_eq!(read.sop_class, store().sop_class);
+    }
+
+    #[test]
+    fn actions_and_events_stand_where_the_standard_has_them() {
+        let action = Command {
+            field: N_ACTION_RQ,
+            message_id: 3,
+            sop_class: "1.2.840.10008.1.20.1".to_owned(),
+            sop: "1.2.840.10008.1.20.1.1".to_owned(),
+            type_id: Some(1),
+            has_data: true,
+            ..Command::default()
+        };
+        let has = |bytes: &[u8], element: u16| {
+            let mut rest = bytes;
+            std::iter::from_fn(|| next(&mut rest)).any(|(found, _)| found == element)
+        };
+        let bytes = action.to_bytes();
+        assert!(has(&bytes, 0x0003) && has(&bytes, 0x1001) && has(&bytes, 0x1008));
+        assert!(!has(&bytes, 0x0002) && !has(&bytes, 0x1000) && !has(&bytes, 0x1002));
+        assert_eq!(Command::parse(&bytes).unwrap(), action);
+        let answer = action.answer(&Answer::Taken(Noted::in_the_database()));
+        let bytes = answer.to_bytes();
+        assert!(has(&bytes, 0x0002) && has(&bytes, 0x1000) && has(&bytes, 0x1008));
+        assert_eq!((answer.field, answer.status), (0x8130, Some(0)));
+        let event = Command {
+            field: N_EVENT_REPORT_RQ,
+            ..action
+        };
+        let bytes = event.to_bytes();
+        assert!(has(&bytes, 0x0002) && has(&bytes, 0x1000) && has(&bytes, 0x1002));
+        assert_eq!(Command::parse(&bytes).unwrap(), event);
     }
 
     #[test]

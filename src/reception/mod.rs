@@ -22,6 +22,7 @@ pub mod header;
 mod listen;
 mod negotiation;
 pub mod prescan;
+mod promise;
 mod settings;
 mod store;
 mod syntax;
@@ -30,6 +31,8 @@ pub mod wire;
 
 pub use event::{AssociationId, Event, How, Why};
 pub use listen::{Doors, Front, serve};
+pub use negotiation::{OTHER_STORAGE, STORAGE_ROOT};
+pub use promise::event_report;
 pub use settings::{Access, BadNetwork, Caps, MAX_PDU, Network, Peer, Settings, Timers};
 pub use store::{Arrival, DataDigest, Inbox, Keeper, Part, Refusal, Room};
 pub use syntax::{TRANSFER_SYNTAXES, TransferSyntax};

@@ -5,7 +5,7 @@
 //! every SOP class that may be a storage class, so that no console marks a study as failed because
 //! its dose report or its presentation state was not wanted.
 
-use super::commitment::STORAGE_COMMITMENT;
+use super::commitment::{STORAGE_COMMITMENT, SYNTAXES};
 use super::event::Why;
 use super::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
 use super::settings::{Clearance, Settings};
@@ -24,11 +24,25 @@ use std::net::IpAddr;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 const VERIFICATION: &str = "1.2.840.10008.1.1";
 
+/// The storage classes of the standard stand below this ...
+pub const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
+
+/// ... with these exceptions.
+pub const OTHER_STORAGE: [&str; 6] = [
+    "1.2.840.10008.5.1.4.34.7",
+    "1.2.840.10008.5.1.4.38.1",
+    "1.2.840.10008.5.1.4.39.1",
+    "1.2.840.10008.5.1.4.43.1",
+    "1.2.840.10008.5.1.4.44.1",
+    "1.2.840.10008.5.1.4.45.1",
+];
+
 /// What an accepted presentation context is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Service {
     Verification,
     Storage,
+    Commitment,
 }
 
 /// An accepted presentation context.
@@ -128,11 +142,30 @@ pub(super) fn negotiate(
     let mut results = Vec::new();
     for proposed in &request.presentation_contexts {
         let sop_class = title(&proposed.abstract_syntax);
+        let commitment = sop_class == STORAGE_COMMITMENT;
+        let suits = |syntax: &&str| {
+            let known = TransferSyntax::from_uid(syntax);
+            !commitment || known.is_some_and(|known| SYNTAXES.contains(&known))
+        };
         let proposals = proposed.transfer_syntaxes.iter().map(String::as_str);
-        let syntax = TransferSyntax::choose(proposals);
-        let reason = match (service(&sop_class), syntax) {
+        let syntax = TransferSyntax::choose(proposals.filter(suits));
+        let terms = &settings.commitment;
+        let service = match service(&sop_class) {
+            // A context that is good for nothing is better refused than accepted.
+            Some(Service::Commitment)
+                if !terms.may_ask(&calling, clearance) && !terms.may_report(&calling) =>
+            {
+                None
+            }
+            service => service,
+        };
+        // Only our archive calls as the provider, of commitment.
+        let provider = commitment && settings.commitment.may_report(&calling);
+        let reason = match (service, syntax) {
             // A peer that wants to be served only: nobody here calls on this association.
-            (Some(_), _) if role(request, &sop_class).is_some_and(|roles| !roles.scu) => {
+            (Some(_), _)
+                if !provider && role(request, &sop_class).is_some_and(|roles| !roles.scu) =>
+            {
                 ContextReason::UserRejection
             }
             (None, _) => ContextReason::AbstractSyntaxNotSupported,
@@ -163,7 +196,7 @@ pub(super) fn negotiate(
         called_ae_title: request.called_ae_title.clone(),
         application_context_name: APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: results,
-        user_variables: user_variables(request, &contexts, settings.max_pdu),
+        user_variables: user_variables(request, &contexts, settings, &calling),
     };
     Verdict::Accept(Box::new(Accepted {
         answer,
@@ -199,10 +232,11 @@ fn role(request: &AssociationRQ, sop_class: &str) -> Option<RequestorRoles> {
 fn user_variables(
     request: &AssociationRQ,
     contexts: &[Context],
-    max_pdu: u32,
+    settings: &Settings,
+    calling: &str,
 ) -> Vec<UserVariableItem> {
     let mut items = vec![
-        UserVariableItem::MaxLength(max_pdu),
+        UserVariableItem::MaxLength(settings.max_pdu),
         UserVariableItem::ImplementationClassUID(IMPLEMENTATION_UID.to_owned()),
         UserVariableItem::ImplementationVersionName(IMPLEMENTATION_VERSION.to_owned()),
     ];
@@ -215,7 +249,10 @@ fn user_variables(
             answered.push(class);
             let accepted = RequestorRoles {
                 scu: roles.scu,
-                scp: false,
+                // Our archive is the provider of commitment; of everything else we are.
+                scp: roles.scp
+                    && title(class) == STORAGE_COMMITMENT
+                    && settings.commitment.may_report(calling),
             };
             let class = class.to_owned();
             items.push(UserVariableItem::ScuScpRoleSelectionSubItem(
@@ -231,18 +268,9 @@ fn user_variables(
 /// Storage classes of the standard stand under one root, with a few exceptions. A UID outside of
 /// DICOM's own root is a private class, and on a CT console those are storage.
 fn service(sop_class: &str) -> Option<Service> {
-    const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
-    const OTHER_STORAGE: [&str; 6] = [
-        "1.2.840.10008.5.1.4.34.7",
-        "1.2.840.10008.5.1.4.38.1",
-        "1.2.840.10008.5.1.4.39.1",
-        "1.2.840.10008.5.1.4.43.1",
-        "1.2.840.10008.5.1.4.44.1",
-        "1.2.840.10008.5.1.4.45.1",
-    ];
     match sop_class {
         VERIFICATION => return Some(Service::Verification),
-        STORAGE_COMMITMENT => return None,
+        STORAGE_COMMITMENT => return Some(Service::Commitment),
         _ => {}
     }
     let storage = sop_class.starts_with(STORAGE_ROOT)
@@ -333,6 +361,53 @@ mod tests {
         let asked = request(vec![context(1, CT, &["1.2.840.113619.5.2"])]);
         let refused = ContextReason::TransferSyntaxesNotSupported;
         assert_eq!(reasons(&asked), [refused]);
+    }
+
+    #[test]
+    fn commitment_is_for_those_whom_the_settings_name() {
+        use super::super::commitment::Terms;
+        let mut settings = settings();
+        let peer = |calling: &str, echo_only| Peer {
+            calling: calling.to_owned(),
+            network: "127.0.0.1".parse().unwrap(),
+            echo_only,
+        };
+        // An archive that stores nothing here may report all the same.
+        let peers = vec![peer("CT1", false), peer("CT2", false), peer("PACS", true)];
+        settings.access = Access::Peers(peers);
+        settings.commitment = Terms {
+            consoles: vec!["CT1".to_owned()],
+            archive: Some("PACS".to_owned()),
+            ..Terms::default()
+        };
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let ask = |calling: &str, syntax: &str| {
+            let mut asked = request(vec![context(1, STORAGE_COMMITMENT, &[syntax])]);
+            asked.calling_ae_title = calling.to_owned();
+            let roles = RequestorRoles {
+                scu: false,
+                scp: true,
+            };
+            let roles =
+                UserVariableItem::ScuScpRoleSelectionSubItem(STORAGE_COMMITMENT.to_owned(), roles);
+            asked.user_variables.push(roles);
+            let Verdict::Accept(accepted) = negotiate(&asked, &settings, local, Room::Take) else {
+                panic!("not accepted");
+            };
+            let provider = accepted.answer.user_variables.iter().any(|item| {
+                matches!(item, UserVariableItem::ScuScpRoleSelectionSubItem(_, roles) if roles.scp)
+            });
+            (
+                accepted.answer.presentation_contexts[0].reason.clone(),
+                provider,
+            )
+        };
+        assert_eq!(ask("CT1", ELE), (ContextReason::Acceptance, false));
+        assert_eq!(ask("PACS", ELE), (ContextReason::Acceptance, true));
+        let stranger = ContextReason::AbstractSyntaxNotSupported;
+        assert_eq!(ask("CT2", ELE), (stranger, false));
+        let packed = ContextReason::TransferSyntaxesNotSupported;
+        assert_eq!(ask("CT1", "1.2.840.10008.1.2.5"), (packed, false));
     }
 
     #[test]

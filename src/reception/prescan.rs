@@ -137,10 +137,22 @@ impl Fault {
 /// # Errors
 /// A [`Fault`]; the caller refuses the instance.
 pub fn scan(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<Identity, Fault> {
+    walk(reader, syntax, limits)?.identity()
+}
+
+/// Checks the structure of a data set that is no instance, such as that of an action.
+///
+/// # Errors
+/// A [`Fault`]; the caller refuses the request.
+pub fn check(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<(), Fault> {
+    walk(reader, syntax, limits).map(drop)
+}
+
+fn walk(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<Found, Fault> {
     if syntax != TransferSyntax::Deflated {
         let mut walker = Walker::new(reader, syntax, limits);
         walker.run()?;
-        return walker.found.identity();
+        return Ok(walker.found);
     }
     let inflated = flate2::read::DeflateDecoder::new(BufReader::new(reader));
     // One byte more than is allowed tells the two apart.
@@ -156,7 +168,7 @@ pub fn scan(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Resul
     if !walker.found.pixels && walker.at > limits.head {
         return Err(Fault::InflatesTooFar);
     }
-    walker.found.identity()
+    Ok(walker.found)
 }
 
 const ITEM: Tag = Tag(0xFFFE, 0xE000);

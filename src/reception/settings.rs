@@ -19,6 +19,8 @@ pub struct Settings {
     pub max_pdu: u32,
     /// While this is set, strangers are heard as far as their titles, and refused all the same.
     pub learning: Arc<AtomicBool>,
+    /// Who may ask for storage commitment.
+    pub commitment: super::commitment::Terms,
 }
 
 /// Longest P-DATA of ours. Larger ones no longer save time on a gigabit line, and each association
@@ -37,6 +39,7 @@ impl Settings {
             limits: super::prescan::Limits::default(),
             max_pdu: MAX_PDU,
             learning: Arc::default(),
+            commitment: super::commitment::Terms::default(),
         }
     }
 }

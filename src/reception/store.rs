@@ -6,6 +6,7 @@
 //! keeper returns makes a success. File names are numbers of ours: nothing from the wire forms a
 //! path.
 
+use super::commitment::Committer;
 use super::dimse::{Answer, Command, Failure, Success};
 use super::event::AssociationId;
 use super::header::Meta;
@@ -85,6 +86,11 @@ pub trait Keeper: Send + Sync + 'static {
     /// Moves the part to its place, commits its row, and only then returns. A part that is dropped
     /// leaves no file.
     fn keep(&self, part: Part, arrival: Arrival) -> Result<Durable, Refusal>;
+
+    /// Who promises storage commitment. Nobody does unless the settings say so.
+    fn committer(&self) -> Option<&dyn Committer> {
+        None
+    }
 }
 
 /// Where parts are written.

@@ -143,16 +143,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Waits for a PDU between messages: the first byte may take up to `idle`.
     pub async fn receive_idle(&mut self, idle: Duration) -> Result<Pdu, WireFault> {
+        self.ready(idle).await?;
+        self.receive().await
+    }
+
+    /// Waits up to `idle` for the first byte of a PDU. Cancelling this loses nothing: no byte has
+    /// been taken yet.
+    pub async fn ready(&mut self, idle: Duration) -> Result<(), WireFault> {
         self.pace = Pace::default();
-        // Cancelling this wait loses nothing: no byte has been taken yet.
         let waiting = timeout(idle, tokio::io::AsyncBufReadExt::fill_buf(&mut self.stream));
         match waiting.await {
-            Err(_) => return Err(WireFault::Silent),
-            Ok(Err(trouble)) => return Err(lost(trouble)),
-            Ok(Ok([])) => return Err(WireFault::Closed),
-            Ok(Ok(_)) => {}
+            Err(_) => Err(WireFault::Silent),
+            Ok(Err(trouble)) => Err(lost(trouble)),
+            Ok(Ok([])) => Err(WireFault::Closed),
+            Ok(Ok(_)) => Ok(()),
         }
-        self.receive().await
     }
 
     /// Waits for a PDU inside a message.

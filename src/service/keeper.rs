@@ -4,8 +4,10 @@
 //! file away again, since it will not be acknowledged. An image that comes again in another
 //! encoding is the same image: the first file stays alone.
 
+use super::commitment::Promiser;
 use super::files;
 use crate::base::disk::Durable;
+use crate::reception::commitment::Committer;
 use crate::reception::dimse::Failure;
 use crate::reception::{Arrival, Keeper, Part, Refusal, Room};
 use crate::report::hex;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 pub struct SpoolAndStore {
     pub spool: Arc<Spool>,
     pub store: Store,
+    /// Nobody where storage commitment is off.
+    pub promiser: Option<Promiser>,
 }
 
 impl Keeper for SpoolAndStore {
@@ -69,6 +73,10 @@ impl Keeper for SpoolAndStore {
             return Err(unwritten(trouble));
         }
         Ok(receipt.durable)
+    }
+
+    fn committer(&self) -> Option<&dyn Committer> {
+        self.promiser.as_ref().map(|promiser| promiser as _)
     }
 }
 

@@ -10,6 +10,8 @@ pub mod analyse;
 mod arrivals;
 mod callers;
 pub mod clock;
+mod commitment;
+pub mod deliver;
 mod desk;
 pub mod files;
 mod frames;
@@ -22,5 +24,6 @@ mod wall;
 pub mod worker;
 
 pub use callers::{LEARN_FOR, begin_learning, end_learning};
+pub use commitment::MOST_RESERVED_PERCENT;
 pub use desk::last_events;
 pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};

@@ -6,7 +6,7 @@
 
 use super::clock;
 use crate::spool::Spool;
-use crate::store::{Policy, Purge, Store, StoreError};
+use crate::store::{Purge, Retention, Store, StoreError};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Upkeep {
         runtime: &Handle,
         spool: &Arc<Spool>,
         store: &Store,
-        policy: Policy,
+        policy: Retention,
     ) {
         if !policy.removes()
             || !self.rounds.due(now, clock::now_ms())
@@ -111,7 +111,7 @@ impl Rounds {
 ///
 /// # Errors
 /// [`PurgeError`]; a purge that has begun is finished at the next start.
-pub fn round(spool: &Spool, store: &Store, policy: Policy) -> Result<Option<Purge>, PurgeError> {
+pub fn round(spool: &Spool, store: &Store, policy: Retention) -> Result<Option<Purge>, PurgeError> {
     let _clearing = spool.clearing();
     let Some(purge) = store.begin_purge(policy.due(clock::now_ms()), &policy.words())? else {
         return Ok(None);
@@ -213,7 +213,7 @@ mod tests {
         (spool, store)
     }
 
-    const AT_ONCE: Policy = Policy {
+    const AT_ONCE: Retention = Retention {
         days: None,
         after_analysis_s: Some(0),
         refused_days: None,
@@ -223,7 +223,7 @@ mod tests {
     fn a_round_removes_files_and_folder_and_says_so() {
         let state = tempfile::tempdir().unwrap();
         let (spool, store) = finished_study(state.path());
-        assert_eq!(round(&spool, &store, Policy::default()).unwrap(), None);
+        assert_eq!(round(&spool, &store, Retention::default()).unwrap(), None);
         std::thread::sleep(Duration::from_millis(3));
         let gone = round(&spool, &store, AT_ONCE).unwrap().unwrap();
         assert_eq!((gone.paths.len(), gone.bytes), (2, 10));

@@ -4,6 +4,7 @@
 //! the networks, one writer in `store`.
 
 use super::clock;
+use super::commitment::Promiser;
 use super::desk::{Desk, Event, show};
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
@@ -143,7 +144,11 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let (door, from_door) = mpsc::channel(DOOR);
     let (stop, stopped) = watch::channel(false);
     let pulse = Arc::new(AtomicU64::new(0));
-    let settings = Settings::new(&config.ae_title, config.access.clone());
+    let promiser = Promiser::take_up(&config, &store)?;
+    let settings = Settings {
+        commitment: config.commitment.terms(),
+        ..Settings::new(&config.ae_title, config.access.clone())
+    };
     let learning = Arc::clone(&settings.learning);
     let front = Front {
         settings,
@@ -151,6 +156,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         keeper: Arc::new(SpoolAndStore {
             spool: Arc::clone(&spool),
             store: store.clone(),
+            promiser,
         }),
         events: door,
         pulse: Arc::clone(&pulse),

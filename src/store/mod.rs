@@ -4,14 +4,19 @@
 //! for the answer. WAL with `synchronous=FULL`: a commit that was acknowledged is there after a
 //! power cut. Rows hold paths and hashes; images and reports are files.
 
+mod commitment;
 mod history;
 mod received;
 mod retention;
 mod work;
 mod writer;
 
+pub use commitment::{
+    Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
+    Wanted,
+};
 pub use history::{Call, Records, Stranger};
 pub use received::{Known, NewInstance, StoredInstance};
-pub use retention::{Due, Policy, Purge};
+pub use retention::{Overdue, Purge, Retention};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};

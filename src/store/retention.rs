@@ -12,7 +12,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What the settings say about how long images stay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct Retention {
     /// Images of analysed studies go after so many days; without it they stay.
     pub days: Option<u32>,
     /// Images go so many seconds after their study was analysed. Late slices want the others.
@@ -21,7 +21,7 @@ pub struct Policy {
     pub refused_days: Option<u32>,
 }
 
-impl Policy {
+impl Retention {
     /// Whether anything is ever removed.
     #[must_use]
     pub fn removes(self) -> bool {
@@ -30,14 +30,14 @@ impl Policy {
 
     /// What is due at this time of the wall clock.
     #[must_use]
-    pub fn due(self, now_ms: i64) -> Due {
+    pub fn due(self, now_ms: i64) -> Overdue {
         let before = |days: u32| now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
         let at_once = self
             .after_analysis_s
             .map(|s| now_ms.saturating_sub(i64::from(s).saturating_mul(1000)));
         // Whichever is over sooner.
         let analysed = at_once.max(self.days.map(before));
-        Due {
+        Overdue {
             now_ms,
             analysed_before_ms: analysed,
             refused_before_ms: self.refused_days.map(before),
@@ -56,7 +56,7 @@ impl Policy {
 
 /// Whose images may be removed. Every time is milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct Overdue {
     pub now_ms: i64,
     /// Studies that were analysed before this.
     pub analysed_before_ms: Option<i64>,
@@ -74,55 +74,24 @@ pub struct Purge {
     pub bytes: u64,
 }
 
-/// Studies that may go: their last state is a result that stands, and nobody reserved them.
+/// Studies that may go: their last state is a result that stands, and none of their images is held for
+/// a console that was told that they are committed.
 /// A clock that was never set writes times near 1970; such a study has no age.
 const DUE: &str = "SELECT study_uid FROM studies s WHERE changed > 1000000000000
-  AND (reserved_until IS NULL OR reserved_until <= ?1)
+  AND NOT EXISTS (SELECT 1 FROM holds h JOIN instances i ON i.sop_uid = h.sop_uid
+                  WHERE i.study_uid = s.study_uid AND h.until > ?1)
   AND ((state = 'analysed' AND changed < ?2) OR (state = 'not_analysed' AND changed < ?3))
   AND EXISTS (SELECT 1 FROM results r WHERE r.study_uid = s.study_uid)
   AND EXISTS (SELECT 1 FROM instances i WHERE i.study_uid = s.study_uid AND i.removed IS NULL)
   ORDER BY changed LIMIT 1";
 
 impl Store {
-    /// Promises that the images of a study stay until then. A shorter promise changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn reserve_until(&self, study_uid: &str, until_ms: i64) -> Result<(), StoreError> {
-        let study = study_uid.to_owned();
-        self.run(move |c| {
-            c.execute(
-                "UPDATE studies SET reserved_until = max(coalesce(reserved_until, 0), ?2) \
-                 WHERE study_uid=?1",
-                params![study, until_ms],
-            )
-            .map(drop)
-        })
-    }
-
-    /// Until when the images of a study are promised to stay.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn reserved_until(&self, study_uid: &str) -> Result<Option<i64>, StoreError> {
-        let study = study_uid.to_owned();
-        self.run(move |c| {
-            c.query_row(
-                "SELECT reserved_until FROM studies WHERE study_uid=?1",
-                [&study],
-                |row| row.get(0),
-            )
-            .optional()
-            .map(Option::flatten)
-        })
-    }
-
     /// Begins the purge of the study that is due for longest. Its rows say "removed" from now on;
     /// its files must go and [`Store::end_purge`] be called.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn begin_purge(&self, due: Due, why: &str) -> Result<Option<Purge>, StoreError> {
+    pub fn begin_purge(&self, due: Overdue, why: &str) -> Result<Option<Purge>, StoreError> {
         let why = why.to_owned();
         self.run(move |c| {
             let t = c.transaction()?;
@@ -259,8 +228,8 @@ mod tests {
     /// Later than any clock that was never set.
     const THEN: i64 = 1_800_000_000_000;
 
-    fn due(now_ms: i64) -> Due {
-        Due {
+    fn due(now_ms: i64) -> Overdue {
+        Overdue {
             now_ms,
             analysed_before_ms: Some(now_ms),
             refused_before_ms: None,
@@ -310,7 +279,7 @@ mod tests {
     #[test]
     fn what_has_no_result_is_never_due() {
         let (_folder, store) = store();
-        let all = Due {
+        let all = Overdue {
             refused_before_ms: Some(i64::MAX),
             analysed_before_ms: Some(i64::MAX),
             now_ms: THEN,
@@ -335,7 +304,7 @@ mod tests {
         let (_folder, store) = store();
         finished(&store, "1", StudyState::NotAnalysed);
         assert_eq!(store.begin_purge(due(THEN + 1), "x").unwrap(), None);
-        let refused = Due {
+        let refused = Overdue {
             refused_before_ms: Some(THEN + 1),
             ..due(THEN + 1)
         };
@@ -343,15 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_holds_and_only_grows() {
+    fn what_was_committed_to_stays_as_long_as_promised() {
         let (_folder, store) = store();
         finished(&store, "1", StudyState::Analysed);
-        store.reserve_until("1", THEN + 1000).unwrap();
-        store.reserve_until("1", THEN + 10).unwrap();
-        assert_eq!(store.reserved_until("1").unwrap(), Some(THEN + 1000));
+        let hold = "INSERT INTO holds (sop_uid, until) VALUES ('1.2', ?1)";
+        store.run(|c| c.execute(hold, [THEN + 1000])).unwrap();
+        assert_eq!(store.held_until("1").unwrap(), Some(THEN + 1000));
         assert_eq!(store.begin_purge(due(THEN + 999), "x").unwrap(), None);
         assert!(store.begin_purge(due(THEN + 1000), "x").unwrap().is_some());
-        assert_eq!(store.reserved_until("2").unwrap(), None);
     }
 
     #[test]
@@ -364,18 +332,18 @@ mod tests {
 
     #[test]
     fn ages_are_days_before_now_and_nothing_is_due_without_a_policy() {
-        assert!(!Policy::default().removes());
-        let nothing = Policy::default().due(5);
+        assert!(!Retention::default().removes());
+        let nothing = Retention::default().due(5);
         assert_eq!(
             (nothing.analysed_before_ms, nothing.refused_before_ms),
             (None, None)
         );
-        let policy = Policy {
+        let policy = Retention {
             days: Some(30),
-            ..Policy::default()
+            ..Retention::default()
         };
         assert_eq!(policy.due(31 * DAY_MS).analysed_before_ms, Some(DAY_MS));
-        let at_once = Policy {
+        let at_once = Retention {
             after_analysis_s: Some(2),
             ..policy
         };

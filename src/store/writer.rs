@@ -1,6 +1,6 @@
 //! Opening, migrating, and the one thread that writes.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -12,9 +12,10 @@ const APPLICATION_ID: i32 = 0x7363_6e73;
 const QUEUE: usize = 64;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
+    include_str!("schema/003.sql"),
     include_str!("schema/004.sql"),
 ];
 
@@ -47,6 +48,9 @@ impl Store {
     /// [`StoreError`]; a damaged file is left as it is, for the caller to set aside.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut connection = Connection::open(path)?;
+        // serve and deliver both write: a transaction that began as a reader could not become a
+        // writer once the other one has committed, whatever the timeout.
+        connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
         migrate(&mut connection)?;
         let (jobs, work) = sync_channel::<Job>(QUEUE);
@@ -91,8 +95,8 @@ impl Store {
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
-         PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA busy_timeout=5000;
+        "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+         PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
          PRAGMA journal_size_limit=16777216;",
     )?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -105,15 +109,17 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as i64;
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let layout = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let found: i64 = layout(connection)?;
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for (version, script) in (1..)
-        .zip(MIGRATIONS)
-        .skip(usize::try_from(found).unwrap_or(0))
-    {
+    for (version, script) in (1..).zip(MIGRATIONS) {
         let step = connection.transaction()?;
+        // Asked again under the lock: the other process may be migrating as well.
+        if layout(&step)? >= version {
+            continue;
+        }
         step.execute_batch(script)?;
         step.execute_batch(&format!(
             "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version};"

@@ -103,7 +103,12 @@ impl Home {
 
     /// Starts the box and waits until it listens.
     pub fn start(&self) -> BoxProcess {
-        self.begin(self.serve("127.0.0.1:0"))
+        self.start_at("127.0.0.1:0")
+    }
+
+    /// The same on an address that the test knows.
+    pub fn start_at(&self, listen: &str) -> BoxProcess {
+        self.begin(self.serve(listen))
     }
 
     /// The same with the callers of its settings only.

@@ -4,6 +4,7 @@
 //! A rule stands here when breaking it compiles. `ARCHITECTURE.md` says why each one exists.
 
 mod arrows;
+mod conformance;
 mod files;
 mod manifest;
 mod papers;

@@ -2,6 +2,7 @@
 
 mod acquisition;
 mod box_process;
+mod commitment;
 mod front_door;
 mod house;
 mod infer;

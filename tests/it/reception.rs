@@ -169,12 +169,12 @@ impl Station {
     }
 }
 
-fn uid(study: u32, n: u32) -> String {
+pub fn uid(study: u32, n: u32) -> String {
     format!("1.2.826.0.1.3680043.10.999.{study}.{n}")
 }
 
 /// A CT slice of `size` x `size`, as a file in memory.
-fn slice(study: u32, n: u32, size: u16, syntax: TransferSyntax) -> Vec<u8> {
+pub fn slice(study: u32, n: u32, size: u16, syntax: TransferSyntax) -> Vec<u8> {
     let mut object = InMemDicomObject::new_empty();
     let mut put = |tag, vr, value: &str| {
         object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));

@@ -1,5 +1,4 @@
--- Space: what was removed, and what is promised to stay. A row outlives its file.
-ALTER TABLE studies ADD COLUMN reserved_until INTEGER;
+-- Space: what was removed. A row outlives its file.
 ALTER TABLE instances ADD COLUMN removed INTEGER;
 
 -- A digest of PatientID: one instance UID under two patients is told, nobody is named.

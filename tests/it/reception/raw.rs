@@ -67,7 +67,7 @@ impl Raw {
     }
 
     async fn hear(&mut self) -> Command {
-        let mut assembler = Assembler::new([1, 3].into_iter());
+        let mut assembler = Assembler::new([1, 3, 5].into_iter());
         let Pdu::PData { data } = self.link.receive().await.unwrap() else {
             panic!("no answer");
         };
@@ -459,6 +459,63 @@ async fn silence_inside_a_message_ends_the_association() {
     };
     assert_eq!(how, How::Silent);
     assert!(station.kept().is_empty());
+}
+
+/// A request for commitment that is none is refused by what is wrong with it, and the association
+/// lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_commitment_requests_are_told_apart() {
+    use scanside::reception::commitment::{LONGEST_DATA, Terms, WELL_KNOWN_INSTANCE};
+    use scanside::reception::dimse::{N_ACTION_RQ, N_EVENT_REPORT_RQ};
+    let station = Station::with(|settings| {
+        settings.commitment = Terms {
+            same_association: true,
+            ..Terms::default()
+        };
+    });
+    let mut raw = Raw::open(&station).await;
+    let action = Command {
+        field: N_ACTION_RQ,
+        message_id: 5,
+        sop_class: "1.2.840.10008.1.20.1".to_owned(),
+        sop: WELL_KNOWN_INSTANCE.to_owned(),
+        type_id: Some(1),
+        has_data: true,
+        ..Command::default()
+    };
+    let (of_type_2, of_another, event) = (action.clone(), action.clone(), action.clone());
+    let of_type_2 = Command {
+        type_id: Some(2),
+        ..of_type_2
+    };
+    let of_another = Command {
+        sop: "1.2.3".to_owned(),
+        ..of_another
+    };
+    let event = Command {
+        field: N_EVENT_REPORT_RQ,
+        ..event
+    };
+    let too_long = vec![0; LONGEST_DATA + 1];
+    for (command, data, status) in [
+        (&action, &b"rubbish"[..], 0x0115),
+        (&action, &too_long, 0x0213),
+        (&of_type_2, b"rubbish", 0x0123),
+        (&of_another, b"rubbish", 0x0112),
+        (&event, b"rubbish", 0x0124),
+    ] {
+        raw.say(vec![value(5, true, true, &command.to_bytes())])
+            .await;
+        let pieces: Vec<&[u8]> = data.chunks(60_000).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            raw.say(vec![value(5, false, at + 1 == pieces.len(), piece)])
+                .await;
+        }
+        let answer = raw.hear().await;
+        assert_eq!(answer.status, Some(status), "{}", answer.comment);
+        assert_eq!(answer.field, command.field | 0x8000);
+    }
+    station.is_alive().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
