@@ -2,6 +2,7 @@
 
 mod acquisition;
 mod box_process;
+mod evaluate;
 mod house;
 mod infer;
 mod kills;
