@@ -110,27 +110,40 @@ fn ranked(cases: &Cases, class: usize) -> Ranked {
 
 fn auc(cases: &Cases, ranked: &Ranked) -> Option<Estimate> {
     let value = ranked.area()?;
-    let plain = cases.draws.interval(value, |w| ranked.weighed(|i| w[i]))?;
+    let plain = cases
+        .draws()
+        .interval(value, |w| ranked.weighed(|i| w[i]))?;
     Some(honest_at_the_top(plain, ranked.fewer()))
 }
 
 /// The mean over the classes that are there and have others beside them.
 #[must_use]
 pub fn macro_auc(cases: &Cases) -> Option<Estimate> {
-    let all: Vec<Ranked> = (0..3)
-        .map(|k| ranked(cases, k))
-        .filter(|ranked| ranked.area().is_some())
-        .collect();
-    let mean = |f: &dyn Fn(&Ranked) -> Option<f64>| {
-        let areas: Vec<f64> = all.iter().map(f).collect::<Option<_>>()?;
-        (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
-    };
-    let value = mean(&|ranked| ranked.area())?;
+    let all = all_ranked(cases);
+    let value = mean(&all, Ranked::area)?;
     let plain = cases
-        .draws
-        .interval(value, |w| mean(&|ranked| ranked.weighed(|i| w[i])))?;
+        .draws()
+        .interval(value, |w| mean(&all, |ranked| ranked.weighed(|i| w[i])))?;
     let fewer = all.iter().map(Ranked::fewer).min()?;
     Some(honest_at_the_top(plain, fewer))
+}
+
+/// The same without its interval.
+#[must_use]
+pub fn macro_area(cases: &Cases) -> Option<f64> {
+    mean(&all_ranked(cases), Ranked::area)
+}
+
+fn all_ranked(cases: &Cases) -> Vec<Ranked> {
+    (0..3)
+        .map(|k| ranked(cases, k))
+        .filter(|ranked| ranked.area().is_some())
+        .collect()
+}
+
+fn mean(all: &[Ranked], area: impl Fn(&Ranked) -> Option<f64>) -> Option<f64> {
+    let areas: Vec<f64> = all.iter().map(area).collect::<Option<_>>()?;
+    (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
 }
 
 fn thinned(curve: Vec<(f64, f64)>) -> Vec<(f64, f64)> {

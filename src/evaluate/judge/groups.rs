@@ -28,7 +28,7 @@ pub struct Group {
     pub accuracy: Option<Share>,
     pub auc: Option<Estimate>,
     /// Of all studies but these.
-    pub auc_without: Option<Estimate>,
+    pub auc_without: Option<f64>,
 }
 
 /// How to find a study's group.
@@ -114,7 +114,7 @@ fn group(
         right: Share::new(decided - wrong, decided),
         accuracy: Share::new(highest.count(), cases.len()),
         auc: classes::macro_auc(&cases),
-        auc_without: classes::macro_auc(&Cases::new(rest, key)),
+        auc_without: classes::macro_area(&Cases::new(rest, key)),
     }
 }
 

@@ -13,6 +13,7 @@ use super::answer::{Answer, State};
 use super::statistics::bootstrap::{DRAWS, Draws};
 use crate::base::ident::Class;
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seed of all draws. Any number does; it stands here so that a page can be made again.
@@ -97,7 +98,8 @@ pub struct Cases<'a> {
     pub truth: Vec<usize>,
     pub p: Vec<[f64; 3]>,
     pub patients: Vec<usize>,
-    pub draws: Draws,
+    /// Made when the first interval is asked for.
+    draws: OnceCell<Draws>,
 }
 
 impl<'a> Cases<'a> {
@@ -125,14 +127,20 @@ impl<'a> Cases<'a> {
                 p.push(said);
             }
         }
-        let draws = Draws::new(&patients, DRAWS, SEED);
         Self {
             rows: kept,
             truth,
             p,
             patients,
-            draws,
+            draws: OnceCell::new(),
         }
+    }
+
+    /// The draws of all intervals of these cases.
+    #[must_use]
+    pub fn draws(&self) -> &Draws {
+        self.draws
+            .get_or_init(|| Draws::new(&self.patients, DRAWS, SEED))
     }
 
     #[must_use]

@@ -57,13 +57,7 @@ pub fn probes(rows: &[&Answer], key: &dyn Fn(&Answer) -> String) -> Vec<Probe> {
         } else {
             let table: Vec<Vec<Option<f64>>> = cases.rows.iter().map(|r| features(r)).collect();
             let said = out_of_fold(&table, &cases.truth, &cases.patients);
-            let told = Cases {
-                p: said,
-                rows: cases.rows,
-                truth: cases.truth,
-                patients: cases.patients,
-                draws: cases.draws,
-            };
+            let told = Cases { p: said, ..cases };
             classes::macro_auc(&told)
         };
         Probe {

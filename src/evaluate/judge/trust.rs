@@ -47,7 +47,7 @@ pub fn trust(cases: &Cases) -> Trust {
     let raw: Option<Vec<[f64; 3]>> = cases.rows.iter().map(|row| row.raw()).collect();
     let raw = raw.filter(|raw| !raw.is_empty());
     let ece = expected_error(&sure, &right).and_then(|value| {
-        cases.draws.interval(value, |weights| {
+        cases.draws().interval(value, |weights| {
             let (mut s, mut r) = (Vec::new(), Vec::new());
             for (i, &w) in weights.iter().enumerate() {
                 for _ in 0..w {

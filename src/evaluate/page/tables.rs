@@ -231,7 +231,7 @@ pub fn groups(out: &mut String, j: &Judgement) {
             estimate(group.auc.as_ref()),
             group
                 .auc_without
-                .map_or_else(|| "-".into(), |e| fixed(e.value, 2))
+                .map_or_else(|| "-".into(), |area| fixed(area, 2))
         );
     }
     out.push_str("</table>\n");
