@@ -147,6 +147,15 @@ fn an_id_that_everybody_has_is_no_identity() {
 }
 
 #[test]
+fn the_order_in_which_studies_finish_changes_nothing() {
+    let rows = cohort(60, 2.0);
+    let mut turned = rows.clone();
+    turned.reverse();
+    let text = |rows: &[Answer]| serde_json::to_string(&judged(rows)).unwrap();
+    assert_eq!(text(&rows), text(&turned));
+}
+
+#[test]
 fn nothing_at_all_is_judged_without_a_panic() {
     for rows in [
         vec![],
