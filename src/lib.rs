@@ -39,4 +39,6 @@ pub mod service;
 
 pub mod phantom;
 
+pub mod evaluate;
+
 pub mod cli;

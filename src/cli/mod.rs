@@ -3,6 +3,7 @@
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
 pub mod demo;
+mod evaluate;
 mod files;
 mod net;
 mod progress;
@@ -203,12 +204,8 @@ pub enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Judges the model on a cohort. Not built yet.
-    Evaluate {
-        cohort: PathBuf,
-        #[arg(long)]
-        out: PathBuf,
-    },
+    /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
+    Evaluate(Box<evaluate::EvaluateArgs>),
     /// Copies the database of a box while it works.
     Backup {
         #[arg(long)]
@@ -361,9 +358,10 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Restore { .. } => Err(Failure::failed(
             "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
         )),
-        Command::Evaluate { .. } => Err(Failure::failed(
-            "evaluation is not built yet; `scanside analyse --json` gives one study's numbers",
-        )),
+        Command::Evaluate(args) => {
+            let config = load(args.config())?;
+            evaluate::run(*args, config)
+        }
     }
 }
 

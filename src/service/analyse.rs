@@ -44,6 +44,17 @@ pub struct Analysis {
     pub seconds: Seconds,
     /// The difference map (z, y, x), when it came to that.
     pub difference: Option<Array3<f32>>,
+    /// What the networks said before it became an answer, for those who judge them.
+    pub inside: Option<Inside>,
+}
+
+/// Numbers on the way to an answer that no report shows.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// Of the second network, not calibrated; control, covid19, cap.
+    pub logits: [f32; 3],
+    /// The lungs on the grid of the difference map.
+    pub lungs: Array3<bool>,
 }
 
 /// Why a run has no result.
@@ -97,6 +108,7 @@ pub fn analyse(
         caveats: Vec::new(),
         seconds: Seconds::default(),
         difference: None,
+        inside: None,
     };
     if images.unreadable > 0 {
         run.caveats.push(Caveat {
@@ -242,6 +254,10 @@ fn walk(
         images.load,
     );
     run.difference = Some(map);
+    run.inside = Some(Inside {
+        logits: said.logits,
+        lungs: lungs.mask,
+    });
     Ok(Analysed {
         decision,
         undecided_because,

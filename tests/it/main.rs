@@ -3,6 +3,7 @@
 mod acquisition;
 mod box_process;
 mod commitment;
+mod evaluate;
 mod front_door;
 mod house;
 mod infer;
