@@ -265,6 +265,7 @@ mod tests {
             sha256: "aa".into(),
             calling_ae: "CT1".into(),
             peer: "127.0.0.1".into(),
+            patient: String::new(),
             at_ms: 5,
         };
         store.receive(new).unwrap();

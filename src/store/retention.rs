@@ -263,7 +263,10 @@ mod tests {
             (purge.study_uid.as_str(), purge.paths.len(), purge.bytes),
             ("1", 2, 20)
         );
-        assert_eq!(store.open_purges().unwrap(), [purge.clone()]);
+        assert_eq!(
+            store.open_purges().unwrap().as_slice(),
+            std::slice::from_ref(&purge)
+        );
         assert!(store.has_removed("1").unwrap());
         assert_eq!(store.begin_purge(due(THEN + 1), "x").unwrap(), None, "once");
         store.end_purge(purge.id, THEN + 2).unwrap();

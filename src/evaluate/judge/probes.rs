@@ -157,8 +157,9 @@ pub fn int8(cases: &Cases) -> Option<Int8> {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f64::max)
     };
-    let area = |k: usize, pick: &dyn Fn(&([f64; 3], [f64; 3])) -> [f64; 3]| {
-        let scores: Vec<f64> = both.iter().map(|(_, a, b)| pick(&(*a, *b))[k]).collect();
+    let area = |k: usize, fp32: bool| {
+        let of = |(_, a, b): &(&Answer, [f64; 3], [f64; 3])| if fp32 { b[k] } else { a[k] };
+        let scores: Vec<f64> = both.iter().map(of).collect();
         let is: Vec<bool> = both
             .iter()
             .map(|(row, _, _)| row.class() == Some(k))
@@ -173,7 +174,7 @@ pub fn int8(cases: &Cases) -> Option<Int8> {
             .filter(|(row, _, _)| row.decision != row.fp32_decision)
             .count(),
         largest_change_of_p: both.iter().map(apart).fold(0.0, f64::max),
-        auc_change: [0, 1, 2].map(|k| Some(area(k, &|p| p.0)? - area(k, &|p| p.1)?)),
+        auc_change: [0, 1, 2].map(|k| Some(area(k, false)? - area(k, true)?)),
         largest_change_of_involvement: both
             .iter()
             .filter_map(|(row, _, _)| {

@@ -136,10 +136,10 @@ fn failures(out: &mut String, failures: &[Failure], picture: &dyn Fn(&str) -> Op
             continue;
         };
         shown += 1;
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<figure><img alt=\"{}\" src=\"data:image/png;base64,{png}\"><figcaption>{}\
-             </figcaption></figure>\n",
+             </figcaption></figure>",
             escape(&format!("key slice of {}, {BANNER_SHORT}", failure.id)),
             caption(failure)
         );

@@ -33,10 +33,10 @@ pub fn fit(rows: &[Vec<f64>], positive: &[bool]) -> Vec<f64> {
             let p = chance(&w, row);
             let error = p - f64::from(u8::from(positive));
             let x = |k: usize| if k == 0 { 1.0 } else { row[k - 1] };
-            for i in 0..width {
-                gradient[i] += error * x(i);
-                for j in 0..width {
-                    hessian[i][j] += p * (1.0 - p) * x(i) * x(j);
+            for (i, (gradient, line)) in gradient.iter_mut().zip(&mut hessian).enumerate() {
+                *gradient += error * x(i);
+                for (j, cell) in line.iter_mut().enumerate() {
+                    *cell += p * (1.0 - p) * x(i) * x(j);
                 }
             }
         }
@@ -85,12 +85,13 @@ pub fn out_of_fold(
         }
         let scale = Scale::new(rows, &train);
         let trained: Vec<Vec<f64>> = train.iter().map(|&i| scale.row(&rows[i])).collect();
-        for class in 0..3 {
+        let weights = [0, 1, 2].map(|class| {
             let positive: Vec<bool> = train.iter().map(|&i| classes[i] == class).collect();
-            let w = fit(&trained, &positive);
-            for &i in &held {
-                said[i][class] = chance(&w, &scale.row(&rows[i]));
-            }
+            fit(&trained, &positive)
+        });
+        for i in held {
+            let row = scale.row(&rows[i]);
+            said[i] = weights.each_ref().map(|w| chance(w, &row));
         }
     }
     said

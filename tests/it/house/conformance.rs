@@ -89,6 +89,7 @@ fn timers() -> Table {
     let rows = vec![
         row(&["time", "value"]),
         row(&["ARTIM: to the request, and to close", &time(timers.artim)]),
+        row(&["TLS handshake", &time(timers.handshake)]),
         row(&["next byte inside a message", &time(timers.inside)]),
         row(&["between messages", &time(timers.idle)]),
         row(&["slowest pace inside a message", &pace]),
@@ -107,6 +108,7 @@ fn outcomes() -> Table {
         Why::BadCallingTitle => "1/1/3",
         Why::TooManyAssociations | Why::DiskFull => "2/3/2",
         Why::Silent => "nothing came in time, or the place was needed",
+        Why::Tls(_) => "closed, with what the handshake lacked",
         Why::ProtocolError(_) => "with what was wrong",
     };
     let all = [
@@ -116,6 +118,7 @@ fn outcomes() -> Table {
         Why::TooManyAssociations,
         Why::DiskFull,
         Why::Silent,
+        Why::Tls("...".to_owned()),
         Why::ProtocolError("...".to_owned()),
     ];
     let mut rows = vec![row(&["word", "is"])];
