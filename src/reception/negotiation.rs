@@ -384,8 +384,9 @@ mod tests {
         let ask = |calling: &str, syntax: &str| {
             let mut asked = request(vec![context(1, STORAGE_COMMITMENT, &[syntax])]);
             asked.calling_ae_title = calling.to_owned();
+            // A console proposes both; an archive comes as the provider alone.
             let roles = RequestorRoles {
-                scu: false,
+                scu: calling != "PACS",
                 scp: true,
             };
             let roles =
