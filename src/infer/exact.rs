@@ -37,10 +37,7 @@ fn exp(x: f32) -> f32 {
     ] {
         sum = sum * rest + coefficient;
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a whole number of at most 126"
-    )]
+    // A whole number between -126 and 126, so the exponent stays one of a normal number.
     let power = f32::from_bits(((turns as i32 + 127) << 23).cast_unsigned());
     sum * power
 }

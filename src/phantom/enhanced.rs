@@ -5,13 +5,13 @@
 //! circle of the scan, is there as well.
 
 use super::series::{
-    Object, PhantomError, Writer, common, count, ds, height, join, manner, pixels, uid,
+    Object, PhantomError, Writer, common, count, ds, finish, height, join, manner, pixels, uid,
 };
 use super::{Kernel, Phantom};
-use dicom_core::value::{DataSetSequence, PrimitiveValue};
+use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_object::InMemDicomObject;
 use std::path::{Path, PathBuf};
 
 /// The whole study as one object.
@@ -80,26 +80,11 @@ pub fn enhanced(p: &Phantom) -> Result<Object, PhantomError> {
     w.sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, own.collect());
 
     let sop = uid(&p.recipe, "enhanced object", 0);
-    w.text(tags::SOP_INSTANCE_UID, VR::UI, &sop);
-    if let Some(padding) = m.padding {
-        let value = PrimitiveValue::from(padding);
-        w.0.put(DataElement::new(tags::PIXEL_PADDING_VALUE, VR::SS, value));
-    }
-    let all: Vec<u16> = (0..frames)
+    let all = (0..frames)
         .rev()
         .flat_map(|index| pixels(p, &m, index))
         .collect();
-    w.0.put(DataElement::new(
-        tags::PIXEL_DATA,
-        VR::OW,
-        PrimitiveValue::U16(all.into()),
-    ));
-    Ok(w.0.with_meta(
-        FileMetaTableBuilder::new()
-            .transfer_syntax(m.syntax)
-            .media_storage_sop_class_uid(class)
-            .media_storage_sop_instance_uid(sop),
-    )?)
+    finish(w, &m, class, &sop, all)
 }
 
 /// Writes the object into `dir` and returns its path.

@@ -288,7 +288,14 @@ fn stored(m: &Manner, hu: impl Iterator<Item = i16>) -> Vec<u16> {
         .collect()
 }
 
-fn finish(mut w: Writer, m: &Manner, sop: &str, pixels: Vec<u16>) -> Result<Object, PhantomError> {
+/// Identity, padding and pixels, which every object ends with.
+pub(super) fn finish(
+    mut w: Writer,
+    m: &Manner,
+    class: &str,
+    sop: &str,
+    pixels: Vec<u16>,
+) -> Result<Object, PhantomError> {
     w.text(tags::SOP_INSTANCE_UID, VR::UI, sop);
     if let Some(padding) = m.padding {
         w.0.put(DataElement::new(
@@ -305,7 +312,7 @@ fn finish(mut w: Writer, m: &Manner, sop: &str, pixels: Vec<u16>) -> Result<Obje
     Ok(w.0.with_meta(
         FileMetaTableBuilder::new()
             .transfer_syntax(m.syntax)
-            .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
+            .media_storage_sop_class_uid(class)
             .media_storage_sop_instance_uid(sop),
     )?)
 }
@@ -355,7 +362,13 @@ pub fn object(p: &Phantom, index: usize) -> Result<Object, PhantomError> {
     w.number(tags::ROWS, n as u16);
     w.number(tags::COLUMNS, n as u16);
     let pixels = pixels(p, &m, index);
-    finish(w, &m, &uid(&p.recipe, "slice", index), pixels)
+    finish(
+        w,
+        &m,
+        uids::CT_IMAGE_STORAGE,
+        &uid(&p.recipe, "slice", index),
+        pixels,
+    )
 }
 
 /// The samples of slice `index`, with padding outside the scan where the maker has it.
@@ -403,7 +416,13 @@ fn localizer(p: &Phantom) -> Option<Result<Object, PhantomError>> {
     w.number(tags::ROWS, rows as u16);
     w.number(tags::COLUMNS, columns as u16);
     let pixels = stored(&m, scout.iter().copied());
-    Some(finish(w, &m, &uid(&p.recipe, "scout", 0), pixels))
+    Some(finish(
+        w,
+        &m,
+        uids::CT_IMAGE_STORAGE,
+        &uid(&p.recipe, "scout", 0),
+        pixels,
+    ))
 }
 
 /// The whole study in memory: slices feet first, then the scout view if there is one.

@@ -1,5 +1,6 @@
 //! Peers that say exactly what they are told to say, one test per row of the hostile table.
 
+use super::talk::{echo, store};
 use super::{CT, ELE, ILE, Station, VERIFICATION, data_set, slice, uid};
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{
@@ -8,7 +9,7 @@ use dicom_ul::pdu::{
 };
 use scanside::base::disk::FaultyDisk;
 use scanside::delivery::scu::{self, Options};
-use scanside::reception::dimse::{Assembler, C_ECHO_RQ, C_STORE_RQ, Command, Pdv, Piece};
+use scanside::reception::dimse::{Assembler, Command, Pdv, Piece};
 use scanside::reception::wire::{Link, WireFault};
 use scanside::reception::{Event, How, Timers, TransferSyntax, Why};
 use std::path::Path;
@@ -81,7 +82,7 @@ impl Raw {
     }
 
     async fn store(&mut self, sop: &str, data: &[u8]) -> Command {
-        self.say(vec![value(3, true, true, &store_command(sop).to_bytes())])
+        self.say(vec![value(3, true, true, &store(sop).to_bytes())])
             .await;
         let pieces: Vec<&[u8]> = data.chunks(60_000).collect();
         for (at, piece) in pieces.iter().enumerate() {
@@ -115,26 +116,6 @@ fn value(context: u8, command: bool, last: bool, bytes: &[u8]) -> PDataValue {
     }
 }
 
-fn store_command(sop: &str) -> Command {
-    Command {
-        field: C_STORE_RQ,
-        message_id: 9,
-        sop_class: CT.to_owned(),
-        sop: sop.to_owned(),
-        has_data: true,
-        ..Command::default()
-    }
-}
-
-fn echo_command(message_id: u16) -> Command {
-    Command {
-        field: C_ECHO_RQ,
-        message_id,
-        sop_class: VERIFICATION.to_owned(),
-        ..Command::default()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn our_preference_counts_and_commitment_is_refused() {
     let station = Station::start();
@@ -151,7 +132,7 @@ async fn our_preference_counts_and_commitment_is_refused() {
 async fn an_echo_is_answered_with_its_own_id_and_class() {
     let station = Station::start();
     let mut raw = Raw::open(&station).await;
-    let command = echo_command(77).to_bytes();
+    let command = echo(77).to_bytes();
     let (first, second) = command.split_at(11);
     raw.say(vec![value(1, true, false, first)]).await;
     raw.say(vec![value(1, true, true, second)]).await;
@@ -189,7 +170,7 @@ async fn command_and_data_in_one_pdu_and_an_empty_last_value() {
     let data = data_set(&slice(4, 1, 32, TransferSyntax::ExplicitLittle));
     let mut raw = Raw::open(&station).await;
     raw.say(vec![
-        value(3, true, true, &store_command(&uid(4, 1)).to_bytes()),
+        value(3, true, true, &store(&uid(4, 1)).to_bytes()),
         value(3, false, false, &data),
         value(3, false, true, &[]),
     ])
@@ -248,7 +229,7 @@ async fn a_path_for_a_uid_writes_nothing() {
         Some(0xA900),
         "another UID than the data set's"
     );
-    let mut class = store_command(&uid(6, 1));
+    let mut class = store(&uid(6, 1));
     class.sop_class = "1.2.840.10008.5.1.4.1.1.7".to_owned();
     raw.say(vec![
         value(3, true, true, &class.to_bytes()),
@@ -294,7 +275,7 @@ async fn without_room_new_associations_are_put_off() {
 async fn protocol_faults_end_in_the_right_abort() {
     let station = Station::start();
     let mut raw = Raw::open(&station).await;
-    raw.say(vec![value(7, true, true, &echo_command(1).to_bytes())])
+    raw.say(vec![value(7, true, true, &echo(1).to_bytes())])
         .await;
     assert_eq!(raw.aborted().await, AbortReason::InvalidPduParameter);
 
@@ -369,7 +350,7 @@ async fn a_release_or_a_loss_in_the_middle_drops_the_partial_instance() {
         let mut raw = Raw::open(&station).await;
         assert_eq!(raw.store(&uid(8, 1), &sound).await.status, Some(0));
         raw.say(vec![
-            value(3, true, true, &store_command(&uid(8, 2)).to_bytes()),
+            value(3, true, true, &store(&uid(8, 2)).to_bytes()),
             value(3, false, false, &[0; 100_000]),
         ])
         .await;
@@ -439,20 +420,15 @@ async fn silence_inside_a_message_ends_the_association() {
     });
     let mut raw = Raw::open(&station).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
-    raw.say(vec![value(1, true, true, &echo_command(1).to_bytes())])
+    raw.say(vec![value(1, true, true, &echo(1).to_bytes())])
         .await;
     assert_eq!(
         raw.hear().await.status,
         Some(0),
         "silence between messages is fine"
     );
-    raw.say(vec![value(
-        3,
-        true,
-        true,
-        &store_command(&uid(9, 1)).to_bytes(),
-    )])
-    .await;
+    raw.say(vec![value(3, true, true, &store(&uid(9, 1)).to_bytes())])
+        .await;
     assert_eq!(raw.aborted().await, AbortReason::ReasonNotSpecified);
     let Event::Closed { how, .. } = station.closed().await else {
         unreachable!()
@@ -554,7 +530,7 @@ async fn a_trickle_ends_by_the_progress_rule() {
         let _ = stream.read(&mut heard).await;
         heard
     });
-    let command = store_command(&uid(9, 2)).to_bytes();
+    let command = store(&uid(9, 2)).to_bytes();
     for byte in command.chunks(1) {
         let value = value(3, true, false, byte);
         let pdu = Pdu::PData { data: vec![value] };
