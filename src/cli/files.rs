@@ -186,6 +186,8 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         "speed: {:.0} ms a slice, {:.0} ms a cube",
         golden.bcdu_ms, golden.cnn_ms
     );
+    let [first, second] = bundle.engine();
+    println!("engine: first network {first}; second network {second}");
     super::visitors::check_tls(config)?;
     println!("phantoms, disk, clock, display and peers are not checked yet");
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
+mod cube;
 pub mod demo;
 mod evaluate;
 mod files;
@@ -116,6 +117,17 @@ pub enum Command {
         z_policy: ZPolicy,
         dir: PathBuf,
         out: PathBuf,
+    },
+    /// Writes the second network's input of preprocessed volumes, float32 (50, y, x); for training.
+    Cube {
+        /// The first network, as ONNX.
+        #[arg(long)]
+        network: PathBuf,
+        #[arg(long)]
+        size: Size,
+        /// Pairs: a volume as `preprocess` writes it, and the file to make of it.
+        #[arg(required = true, value_name = "IN.npy OUT.npy")]
+        files: Vec<PathBuf>,
     },
     /// Writes a synthetic chest CT as DICOM.
     Phantom {
@@ -287,6 +299,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
             &dir,
             &out,
         ),
+        Command::Cube {
+            network,
+            size,
+            files,
+        } => cube::cubes(&network, size, &files),
         Command::Phantom {
             class,
             seed,

@@ -19,9 +19,23 @@ const ROUND: f32 = 12_582_912.0;
 /// Beyond it the sigmoid is 0 or 1 to the last bit of f32 or nearly so, and 2^n stays a normal number.
 const FAR: f32 = 87.0;
 
+/// The nearest integer, half to even, for |x| < 2^22. A cast would do; this is what vectorises everywhere.
+#[inline(always)]
+pub(super) fn round(x: f32) -> i32 {
+    let bits = (x + ROUND).to_bits().wrapping_sub(ROUND.to_bits());
+    bits.cast_signed()
+}
+
+/// Keras' hard sigmoid: clip(0.2 x + 0.5, 0, 1) (pipeline section 6.1).
+#[inline(always)]
+pub(super) fn hard_sigmoid(x: f32) -> f32 {
+    (x * 0.2 + 0.5).clamp(0.0, 1.0)
+}
+
 /// e to the power x, within 2e-7 of itself, for |x| <= [`FAR`].
-#[inline]
+#[inline(always)]
 fn exp(x: f32) -> f32 {
+    let whole = round(x * LOG2_E);
     let turns = (x * LOG2_E + ROUND) - ROUND;
     let rest = (x - turns * LN_2_HIGH) - turns * LN_2_LOW;
     // Taylor's series; the rest is at most ln 2 / 2, where the eighth power counts no more.
@@ -38,19 +52,19 @@ fn exp(x: f32) -> f32 {
         sum = sum * rest + coefficient;
     }
     // A whole number between -126 and 126, so the exponent stays one of a normal number.
-    let power = f32::from_bits(((turns as i32 + 127) << 23).cast_unsigned());
+    let power = f32::from_bits(whole.wrapping_add(127).wrapping_shl(23).cast_unsigned());
     sum * power
 }
 
 /// 1 / (1 + e^-x).
-#[inline]
-fn sigmoid(x: f32) -> f32 {
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp((-x).clamp(-FAR, FAR)))
 }
 
 /// Absolute error below 2e-7; small values lose relative digits, which the next layer rounds away.
-#[inline]
-fn tanh(x: f32) -> f32 {
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
     2.0 * sigmoid(2.0 * x) - 1.0
 }
 

@@ -7,14 +7,16 @@
 mod bundle;
 mod card;
 mod exact;
+mod kernels;
 mod net;
+mod rewrite;
 mod runner;
 mod twin;
 
 pub use bundle::{Bundle, BundleError, FeatureSpace, GoldenReport, golden_cube};
 pub use card::{Card, CardError};
 pub use net::Net;
-pub use runner::{Classified, Denoised, InferError, Progress};
+pub use runner::{Classified, Denoised, Denoiser, InferError, Progress};
 pub use twin::FP32_FILE;
 
 /// What `finding` and `service` need of the two networks; `Bundle` is the real one.

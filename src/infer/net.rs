@@ -3,6 +3,7 @@
 //! A plan is shared between threads; each run has its own state. Batch is 1 throughout, since
 //! tract loses its lazy path above that (pipeline section 12 fact 8).
 
+use super::kernels::Isa;
 use ndarray::{ArrayD, ArrayViewD};
 use std::io::Cursor;
 use std::sync::Arc;
@@ -13,6 +14,10 @@ use tract_onnx::prelude::InferenceModelExt;
 pub struct Net {
     plan: Arc<TypedSimplePlan>,
     shape: Vec<usize>,
+    isa: Option<Isa>,
+    /// Nodes of the graph, and how many of them our operators stand for.
+    nodes: usize,
+    own: usize,
 }
 
 impl Net {
@@ -21,20 +26,41 @@ impl Net {
     /// # Errors
     /// What tract says, as one line.
     pub fn load(onnx: &[u8], shape: &[usize]) -> Result<Self, String> {
-        let plan = tract_onnx::onnx()
-            .model_for_read(&mut Cursor::new(onnx))
-            .and_then(|model| model.with_input_fact(0, f32::fact(shape).into()))
-            .and_then(InferenceModelExt::into_typed)
-            .and_then(|mut model| {
-                super::exact::replace(&mut model)?;
-                model.into_optimized()
+        Self::load_for(Some(Isa::best()), onnx, shape)
+    }
+
+    /// The same with the kernels of one instruction set, or with tract's alone.
+    pub(super) fn load_for(isa: Option<Isa>, onnx: &[u8], shape: &[usize]) -> Result<Self, String> {
+        let load = || -> TractResult<Self> {
+            let tract = tract_onnx::onnx();
+            let proto = tract.proto_model_for_read(&mut Cursor::new(onnx))?;
+            let mut model = tract
+                .model_for_proto_model(&proto)?
+                .with_input_fact(0, f32::fact(shape).into())?
+                .into_typed()?;
+            let own = match proto.graph.as_ref().zip(isa) {
+                Some((graph, isa)) => super::rewrite::replace(&mut model, graph, isa)?,
+                None => 0,
+            };
+            super::exact::replace(&mut model)?;
+            Ok(Self {
+                plan: model.into_optimized()?.into_runnable()?,
+                shape: shape.to_vec(),
+                isa,
+                nodes: proto.graph.as_ref().map_or(0, |graph| graph.node.len()),
+                own,
             })
-            .and_then(TypedModel::into_runnable)
-            .map_err(|error| format!("{error:#}"))?;
-        Ok(Self {
-            plan,
-            shape: shape.to_vec(),
-        })
+        };
+        load().map_err(|error| format!("{error:#}"))
+    }
+
+    /// What computes it, for service.
+    #[must_use]
+    pub fn engine(&self) -> String {
+        match self.isa {
+            Some(isa) => format!("{} of {} operators on {isa}", self.own, self.nodes),
+            None => "tract's own operators".into(),
+        }
     }
 
     /// Runs the network once.

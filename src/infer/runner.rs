@@ -3,8 +3,11 @@
 use super::Model;
 use super::bundle::{Bundle, FeatureSpace};
 use super::card::Card;
-use ndarray::{Array3, ArrayView2, Axis};
+use super::net::Net;
+use crate::volume::profiles::Size;
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Hears of every finished slice; called from several threads.
@@ -51,34 +54,7 @@ pub enum InferError {
 
 impl Model for Bundle {
     fn denoise(&self, unit: &Array3<f32>, progress: &dyn Progress) -> Result<Denoised, InferError> {
-        let (slices, rows, columns) = unit.dim();
-        let size = self.card.size.pixels();
-        if rows != size || columns != size {
-            return Err(InferError::Shape {
-                got: unit.shape().to_vec(),
-                size,
-            });
-        }
-        let mut clean = Array3::<f32>::zeros(unit.raw_dim());
-        let done = AtomicUsize::new(0);
-        clean
-            .axis_iter_mut(Axis(0))
-            .enumerate()
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .try_for_each(|(slice, mut out)| {
-                let noisy = unit.index_axis(Axis(0), slice);
-                let result = self
-                    .reconstruct(noisy)
-                    .map_err(|why| InferError::Denoise { slice, why })?;
-                out.assign(&result);
-                progress.slices(done.fetch_add(1, Ordering::Relaxed) + 1, slices);
-                Ok(())
-            })?;
-        if slices > 0 && spread(&clean) == 0.0 {
-            return Err(InferError::Dead);
-        }
-        Ok(Denoised { clean })
+        denoise(&self.bcdu, self.card.size.pixels(), unit, progress)
     }
 
     fn classify(&self, cube: &Array3<f32>) -> Result<Classified, InferError> {
@@ -123,18 +99,90 @@ impl Model for Bundle {
 }
 
 impl Bundle {
-    pub(super) fn reconstruct(
-        &self,
-        slice: ArrayView2<f32>,
-    ) -> Result<ndarray::Array2<f32>, String> {
-        let size = self.card.size.pixels();
-        let input = slice.insert_axis(Axis(0)).insert_axis(Axis(0)).into_dyn();
-        let output = self.bcdu.run(input)?;
-        let first = output.into_iter().next().ok_or("no output")?;
-        first
-            .into_shape_with_order((size, size))
-            .map_err(|_| format!("the output is not {size} x {size}"))
+    /// What computes both networks on this machine, for service.
+    #[must_use]
+    pub fn engine(&self) -> [String; 2] {
+        [self.bcdu.engine(), self.cnn.engine()]
     }
+
+    pub(super) fn reconstruct(&self, slice: ArrayView2<f32>) -> Result<Array2<f32>, String> {
+        reconstruct(&self.bcdu, self.card.size.pixels(), slice)
+    }
+}
+
+/// The first network alone, before there is a bundle: training makes the second network's input with it.
+pub struct Denoiser {
+    net: Net,
+    size: Size,
+}
+
+impl Denoiser {
+    /// Loads the ONNX file of a first network.
+    ///
+    /// # Errors
+    /// A sentence when the file cannot be read or is no such network.
+    pub fn load(file: &Path, size: Size) -> Result<Self, String> {
+        let onnx = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let pixels = size.pixels();
+        let net = Net::load(&onnx, &[1, 1, pixels, pixels])
+            .map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(Self { net, size })
+    }
+
+    /// As [`Model::denoise`].
+    ///
+    /// # Errors
+    /// As [`Model::denoise`].
+    pub fn denoise(
+        &self,
+        unit: &Array3<f32>,
+        progress: &dyn Progress,
+    ) -> Result<Denoised, InferError> {
+        denoise(&self.net, self.size.pixels(), unit, progress)
+    }
+}
+
+fn denoise(
+    net: &Net,
+    size: usize,
+    unit: &Array3<f32>,
+    progress: &dyn Progress,
+) -> Result<Denoised, InferError> {
+    let (slices, rows, columns) = unit.dim();
+    if rows != size || columns != size {
+        return Err(InferError::Shape {
+            got: unit.shape().to_vec(),
+            size,
+        });
+    }
+    let mut clean = Array3::<f32>::zeros(unit.raw_dim());
+    let done = AtomicUsize::new(0);
+    clean
+        .axis_iter_mut(Axis(0))
+        .enumerate()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .try_for_each(|(slice, mut out)| {
+            let noisy = unit.index_axis(Axis(0), slice);
+            let result =
+                reconstruct(net, size, noisy).map_err(|why| InferError::Denoise { slice, why })?;
+            out.assign(&result);
+            progress.slices(done.fetch_add(1, Ordering::Relaxed) + 1, slices);
+            Ok(())
+        })?;
+    if slices > 0 && spread(&clean) == 0.0 {
+        return Err(InferError::Dead);
+    }
+    Ok(Denoised { clean })
+}
+
+fn reconstruct(net: &Net, size: usize, slice: ArrayView2<f32>) -> Result<Array2<f32>, String> {
+    let input = slice.insert_axis(Axis(0)).insert_axis(Axis(0)).into_dyn();
+    let output = net.run(input)?;
+    let first = output.into_iter().next().ok_or("no output")?;
+    first
+        .into_shape_with_order((size, size))
+        .map_err(|_| format!("the output is not {size} x {size}"))
 }
 
 /// Largest minus smallest value.

@@ -1,0 +1,102 @@
+//! The rewritten graph against the one that tract runs, and instruction sets against each other.
+
+use crate::infer::kernels::Isa;
+use crate::infer::net::Net;
+use ndarray::{Array4, ArrayD, Axis};
+
+const NETWORK: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/models/covidctnet-128/bcdu.onnx"
+);
+
+const CLASSIFIER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/models/covidctnet-128/cnn.onnx"
+);
+
+/// Something like a chest: two dark lungs with specks in a grey body.
+fn slice(size: usize) -> ArrayD<f32> {
+    let half = size as f32 / 2.0;
+    Array4::from_shape_fn((1, 1, size, size), |(_, _, y, x)| {
+        let (dy, dx) = ((y as f32 - half) / half, (x as f32 - half) / half);
+        let noise = ((x * 7919 + y * 104_729) % 97) as f32 / 970.0;
+        let lung = (dy * dy + (dx.abs() - 0.4).powi(2) * 6.0) < 0.3;
+        let body = dy * dy * 1.5 + dx * dx < 0.8;
+        noise
+            + if lung {
+                0.15
+            } else if body {
+                0.7
+            } else {
+                0.0
+            }
+    })
+    .into_dyn()
+}
+
+fn load(isa: Option<Isa>) -> Net {
+    let onnx = std::fs::read(NETWORK).unwrap();
+    Net::load_for(isa, &onnx, &[1, 1, 128, 128]).unwrap()
+}
+
+fn reconstruct(isa: Option<Isa>) -> ArrayD<f32> {
+    load(isa).run(slice(128).view()).unwrap().remove(0)
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bits() {
+    let wanted = reconstruct(Some(Isa::Plain));
+    for isa in Isa::available() {
+        assert!(
+            reconstruct(Some(isa)) == wanted,
+            "{isa:?} differs from the reference"
+        );
+    }
+}
+
+#[test]
+fn the_rewritten_graph_is_the_graph() {
+    let most = |a: &ArrayD<f32>, b: &ArrayD<f32>| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max)
+    };
+    let (ours, tracts) = (reconstruct(Some(Isa::best())), reconstruct(None));
+    assert!(
+        most(&ours, &tracts) < 0.02,
+        "{} away from tract's own run",
+        most(&ours, &tracts)
+    );
+    // The picture matters: an output that ignores its input would also be equal in both.
+    assert!(most(&ours, &slice(128)) > 0.05);
+}
+
+fn classify(isa: Option<Isa>) -> Vec<ArrayD<f32>> {
+    let onnx = std::fs::read(CLASSIFIER).unwrap();
+    let net = Net::load_for(isa, &onnx, &[1, 1, 50, 128, 128]).unwrap();
+    let cube = crate::infer::golden_cube(128)
+        .insert_axis(Axis(0))
+        .insert_axis(Axis(0))
+        .into_dyn();
+    net.run(cube.view()).unwrap()
+}
+
+#[test]
+fn the_classifier_says_what_tract_says_and_the_same_everywhere() {
+    let (ours, tracts) = (classify(Some(Isa::best())), classify(None));
+    for (a, b) in ours.iter().zip(&tracts) {
+        let most = a
+            .iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(most < 1e-4, "{most}");
+    }
+    for isa in Isa::available()
+        .into_iter()
+        .filter(|isa| *isa != Isa::Plain)
+    {
+        assert!(classify(Some(isa)) == ours, "{isa:?} differs");
+    }
+}
