@@ -5,6 +5,7 @@ mod box_process;
 mod commitment;
 mod evaluate;
 mod front_door;
+mod fuzz;
 mod house;
 mod infer;
 mod kills;
