@@ -20,4 +20,5 @@ mod reception;
 mod report;
 mod screen;
 mod space;
+mod upstream;
 mod whole_way;
