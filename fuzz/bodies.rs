@@ -85,7 +85,10 @@ pub fn command_set(bytes: &[u8]) {
         assert_eq!(again.field, command.field);
         assert_eq!(again.has_data, command.has_data);
     }
-    for syntax in [TransferSyntax::ExplicitLittle, TransferSyntax::ImplicitLittle] {
+    for syntax in [
+        TransferSyntax::ExplicitLittle,
+        TransferSyntax::ImplicitLittle,
+    ] {
         if let Ok(request) = Request::parse(bytes, syntax) {
             let written = request.to_bytes(syntax).expect("it can be written");
             assert_eq!(Request::parse(&written, syntax).as_ref(), Ok(&request));

@@ -210,7 +210,10 @@ fn on_its_own<F: Future<Output = ()>>(
         .spawn(move || {
             let served: io::Result<()> = work();
             if let Err(trouble) = served {
-                crate::limited!(log::Level::Error, "a connection cannot be served: {trouble}");
+                crate::limited!(
+                    log::Level::Error,
+                    "a connection cannot be served: {trouble}"
+                );
             }
         })?;
     Ok(ended)

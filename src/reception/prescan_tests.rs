@@ -144,7 +144,11 @@ fn a_torn_number_is_refused() {
     let torn = [head(), long((9, 0x10), b"OD", 12, &[0; 12])].concat();
     assert!(matches!(check(&torn), Err(Fault::Structure(..))));
     let implicit = bare((0x7FFF, 0), 6, b"1.2.3\0");
-    let torn = prescan::check(&*implicit, TransferSyntax::ImplicitLittle, &Limits::default());
+    let torn = prescan::check(
+        &*implicit,
+        TransferSyntax::ImplicitLittle,
+        &Limits::default(),
+    );
     assert!(matches!(torn, Err(Fault::Structure(..))));
     let mut table = [head(), long((0x7FE0, 0x10), b"OB", u32::MAX, &[])].concat();
     table.extend([0xFE, 0xFF, 0, 0xE0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

@@ -445,7 +445,10 @@ mod tests {
         assert!(matches!(longer, WireFault::TooLong(16_385)));
         let bad = after(&[1, 0, 0, 0, 0, 2, 0, 1]).await;
         assert!(matches!(bad, WireFault::Malformed(_)));
-        for torn in [[4, 0, 0, 0, 0, 6, 0, 0, 0, 3, 1, 3], [4, 0, 0, 0, 0, 5, 0, 0, 0, 2, 1, 3]] {
+        for torn in [
+            [4, 0, 0, 0, 0, 6, 0, 0, 0, 3, 1, 3],
+            [4, 0, 0, 0, 0, 5, 0, 0, 0, 2, 1, 3],
+        ] {
             let torn = after(&torn).await;
             assert_eq!(torn.abort_reason(), Some(AbortReason::InvalidPduParameter));
         }

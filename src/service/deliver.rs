@@ -13,7 +13,7 @@ use crate::delivery::object::Item;
 use crate::delivery::scu::{self, Destination, Options, Outcome, ScuError};
 use crate::reception::commitment::{Reference, Request};
 use crate::reception::dimse::Failure;
-use crate::reception::tls::{TlsError, Identity};
+use crate::reception::tls::{Identity, TlsError};
 use crate::store::{Due, Stage, Store, StoreError, Wanted};
 use std::io;
 use std::time::Duration;

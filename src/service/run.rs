@@ -193,7 +193,15 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         model_fault,
         ..Scene::default()
     };
-    let mut desk = Desk::new(config, store, Arc::clone(&spool), sign, jobs, scene, to_loop);
+    let mut desk = Desk::new(
+        config,
+        store,
+        Arc::clone(&spool),
+        sign,
+        jobs,
+        scene,
+        to_loop,
+    );
     desk.watch(runtime.handle().clone(), pulse, learning, options.watcher);
     desk.take_up();
     desk.ready(address, secure);

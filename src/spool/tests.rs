@@ -278,7 +278,9 @@ fn what_lies_in_the_inbox_is_believed_by_its_digest() {
     let mut bytes = Vec::new();
     lost.open(&part).unwrap().read_to_end(&mut bytes).unwrap();
     let digest = Sha256::digest(&data);
-    let at = bytes.windows(32).position(|window| window == digest.as_slice());
+    let at = bytes
+        .windows(32)
+        .position(|window| window == digest.as_slice());
     for byte in [at.unwrap(), bytes.len() - 1] {
         let damaged = lost.reboot(1);
         damaged.remove(&part).unwrap();

@@ -107,7 +107,10 @@ fn pdu_streams() {
     let (first, second) = ask.split_at(20);
     let message = [
         pdu(4, &value(3, 1, first)),
-        pdu(4, &[value(3, 3, second), value(3, 0, &image[..300])].concat()),
+        pdu(
+            4,
+            &[value(3, 3, second), value(3, 0, &image[..300])].concat(),
+        ),
         pdu(4, &value(3, 2, &image[300..])),
         pdu(5, &[0; 4]),
     ];
@@ -133,7 +136,10 @@ fn command_sets() {
     };
     let transaction = "1.2.3".to_owned();
     let mut seeds = vec![echo(77).to_bytes(), store("1.2.3.4.5").to_bytes()];
-    for syntax in [TransferSyntax::ExplicitLittle, TransferSyntax::ImplicitLittle] {
+    for syntax in [
+        TransferSyntax::ExplicitLittle,
+        TransferSyntax::ImplicitLittle,
+    ] {
         let request = Commit {
             transaction: transaction.clone(),
             references: references(3),
@@ -225,8 +231,11 @@ fn studies() {
         let mut study = Vec::new();
         for object in phantom::objects(&made).expect("a study") {
             let mut data = Vec::new();
-            let syntax = dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
-            object.write_dataset_with_ts(&mut data, &syntax).expect("a data set");
+            let syntax =
+                dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
+            object
+                .write_dataset_with_ts(&mut data, &syntax)
+                .expect("a data set");
             study.extend((data.len() as u16).to_le_bytes());
             study.extend(data);
         }

@@ -11,6 +11,7 @@ mod infer;
 mod kills;
 mod kinds;
 mod memory;
+mod output;
 mod peers;
 mod phantoms;
 mod pixels;

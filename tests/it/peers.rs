@@ -45,7 +45,9 @@ pub fn node_with(package: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        missing(&format!("node with {package} on NODE_PATH is not installed"));
+        missing(&format!(
+            "node with {package} on NODE_PATH is not installed"
+        ));
     }
     found
 }

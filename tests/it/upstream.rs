@@ -105,6 +105,10 @@ fn escapes_of_iso_2022_stay_in_names() {
     put([0x10, 0, 0x10, 0], b"PN", name);
     let syntax = TransferSyntaxRegistry.get(TransferSyntax::ExplicitLittle.uid());
     let object = InMemDicomObject::read_dataset_with_ts(data.as_slice(), syntax.unwrap()).unwrap();
-    let name = object.element(tags::PATIENT_NAME).unwrap().to_str().unwrap();
+    let name = object
+        .element(tags::PATIENT_NAME)
+        .unwrap()
+        .to_str()
+        .unwrap();
     assert!(name.contains('\x1B'), "{name}");
 }

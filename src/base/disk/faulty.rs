@@ -486,7 +486,11 @@ mod tests {
         for seed in 0..50 {
             assert_eq!(read(&disk.reboot(seed), "/d/f").unwrap(), b"content");
         }
-        assert_eq!(read(&disk.reboot(0), "/d/g"), None, "a name without a flush");
+        assert_eq!(
+            read(&disk.reboot(0), "/d/g"),
+            None,
+            "a name without a flush"
+        );
         assert_eq!(disk.space(folder).unwrap().used, 7);
     }
 

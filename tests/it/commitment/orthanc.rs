@@ -133,7 +133,11 @@ fn confirmed(home: &Home) {
 
 /// The port that a peer of this kind calls.
 fn port_of(running: &BoxProcess, secure: bool) -> u16 {
-    if secure { running.secure } else { running.to.port }
+    if secure {
+        running.secure
+    } else {
+        running.to.port
+    }
 }
 
 /// Orthanc stores a study into the box and asks for commitment; the box holds it itself, or passes

@@ -27,7 +27,11 @@ pub fn changed(seed: &[u8], other: &[u8], dice: &mut Xoshiro256PlusPlus) -> Vec<
             return bytes;
         }
         // Half of the changes go where the headers are.
-        let reach = if dice.random() { bytes.len() } else { bytes.len().min(512) };
+        let reach = if dice.random() {
+            bytes.len()
+        } else {
+            bytes.len().min(512)
+        };
         let at = dice.random_range(0..reach);
         let end = bytes.len().min(at + (1 << dice.random_range(0..12)));
         match dice.random_range(0..9) {

@@ -61,7 +61,11 @@ fn files(folder: &Path) -> Option<BTreeMap<S, Vec<PathBuf>>> {
                 .media_storage_sop_instance_uid(uid(STUDY, n))
                 .transfer_syntax(syntax.uid());
             let file = folder.join(format!("{n}.dcm"));
-            object.with_meta(meta).unwrap().write_to_file(&file).unwrap();
+            object
+                .with_meta(meta)
+                .unwrap()
+                .write_to_file(&file)
+                .unwrap();
             files.entry(syntax).or_default().push(file);
         }
     }
@@ -159,7 +163,10 @@ async fn play(name: &str, sender: Sender, may_transcode: bool) {
         for (sop, (syntax, pixels)) in &sent {
             let (as_what, got) = kept.remove(sop).unwrap();
             assert!(got == *pixels, "{name}: other pixels of {syntax:?}");
-            assert!(may_transcode || as_what == *syntax, "{syntax:?} became {as_what:?}");
+            assert!(
+                may_transcode || as_what == *syntax,
+                "{syntax:?} became {as_what:?}"
+            );
         }
     }
     peers::say(&format!("{name}: {played} sendings, all kept"));
