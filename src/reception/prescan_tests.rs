@@ -144,7 +144,7 @@ fn a_torn_number_is_refused() {
     let torn = [head(), long((9, 0x10), b"OD", 12, &[0; 12])].concat();
     assert!(matches!(check(&torn), Err(Fault::Structure(..))));
     let implicit = bare((0x7FFF, 0), 6, b"1.2.3\0");
-    let torn = prescan::check(
+    let torn = super::check(
         &*implicit,
         TransferSyntax::ImplicitLittle,
         &Limits::default(),
