@@ -51,6 +51,12 @@ bench-reception:
     cargo build --release
     ${SCANSIDE_PYTHON:-python3} benches/peers/reception.py ${CARGO_TARGET_DIR:-target}/release/scanside
 
+# libFuzzer on one of pdu_stream, command_set, data_set, decode, study (needs cargo-fuzz; see fuzz/README.md)
+fuzz target="data_set" seconds="3600":
+    mkdir -p fuzz/corpus/{{target}} fuzz/seeds/{{target}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- \
+        -max_total_time={{seconds}} -rss_limit_mb=1024 -max_len=262144 -timeout=10
+
 # one phantom study of each class, to look at
 phantoms out="target/phantoms":
     for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

@@ -214,10 +214,10 @@ impl Config {
         let listen = raw.listen.unwrap_or_else(|| format!("0.0.0.0:{PORT}"));
         let listen: SocketAddr = listen.parse().map_err(|_| ConfigError::Listen(listen))?;
         let times = Times::default();
+        let tls = raw.tls.map(|raw| raw.check(listen)).transpose()?;
         Ok(Self {
             ae_title: title(raw.ae_title.unwrap_or_else(|| "SCANSIDE".into()))?,
             listen,
-            tls: raw.tls.map(|raw| raw.check(listen)).transpose()?,
             state: raw.state.unwrap_or_else(|| "/var/lib/scanside".into()),
             runtime: raw.runtime.unwrap_or_else(|| "/run/scanside".into()),
             model: raw.model.unwrap_or_else(shipped_model),
@@ -242,7 +242,8 @@ impl Config {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
             },
-            commitment: raw.commitment.check()?,
+            commitment: raw.commitment.check(tls.is_some())?,
+            tls,
             lenient_disk: false,
             disk: raw.disk.map(quota).transpose()?,
             retention: Retention {

@@ -4,6 +4,9 @@
 //! the screen. A module uses only what stands above it; `ARCHITECTURE.md` has the map and
 //! `tests/it/house.rs` holds everybody to it.
 
+// A reader of standard output may leave before the end: see `cli::say`.
+#![warn(clippy::print_stdout)]
+
 // The blank lines keep rustfmt from sorting the list.
 pub mod base;
 

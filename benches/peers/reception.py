@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Reception beside other software: the same sender, the same slices, one run.
 
-Usage: reception.py SCANSIDE [--slices N] [--associations N] [--rounds N]
+Usage: reception.py SCANSIDE [--slices N] [--associations N] [--rounds N] [--only NAME ...]
 
-SCANSIDE is the program. 400 slices of 512 x 512 go to `scanside serve`, to DCMTK's storescp, to Orthanc
-and to pynetdicom's storescp, where these are installed, in one association and in several at once. Each
-receiver is started on a free loopback port with an empty folder and stopped afterwards. scanside answers
-after fsync of the file and its folder and a commit; the others as they come. The order of the receivers
-turns from round to round, and the best round counts: the machine may have other work, and that only
-makes a round longer. The processor seconds of a receiver, its start included, are of the same round; those
-of children that a receiver does not wait for are missing (DCMTK with several associations).
+SCANSIDE is the program. 400 slices of 512 x 512 go to `scanside serve`, to DCMTK's storescp, to Orthanc, to
+pynetdicom's storescp and to dicom-rs' dicom-storescp, where these are installed, in one association and in
+several at once. Each receiver is started on a free loopback port with an empty folder and stopped afterwards.
+scanside answers when the instance would survive a loss of power; Orthanc as it comes, which syncs as well; the
+others as they come, without fsync.
+
+A round is one run of each receiver, in an order that turns. Ratios are made inside a round, so that other work
+of the machine meets both sides of each; the smallest, the middle and the largest of them are printed. The
+processor seconds are of the receiver alone, less what its start costs; those of children that a receiver does
+not wait for are missing (DCMTK with several associations).
 
 Wants pydicom and numpy, as the tests do.
 """
@@ -20,6 +23,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -96,6 +100,12 @@ def pynetdicom(home: Path, port: int, _: int) -> list[str]:
     return [sys.executable, "-m", "pynetdicom", "storescp", "-aet", "BENCH", "-od", str(home), str(port)]
 
 
+def dicom_rs(home: Path, port: int, at_once: int) -> list[str]:
+    several = ["--non-blocking"] if at_once > 1 else []
+    # Its largest PDU, so that it is not slowed by small ones.
+    return ["dicom-storescp", *several, "--promiscuous", "-m", "131066", "-o", str(home), "-p", str(port)]
+
+
 def wait_for(program: str, port: int) -> None:
     for _ in range(300):
         echo = [program, "echo", f"BENCH@127.0.0.1:{port}"]
@@ -110,6 +120,7 @@ def one(program: str, command: list[str], port: int, folder: Path, at_once: int)
     receiver = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         wait_for(program, port)
+        idle = processor(receiver.pid)
         parts = sorted(folder.iterdir())
         begun = time.monotonic()
         senders = [
@@ -123,22 +134,29 @@ def one(program: str, command: list[str], port: int, folder: Path, at_once: int)
         if any(sender.wait() != 0 for sender in senders):
             raise SystemExit(f"{command[0]} did not take all")
         took = time.monotonic() - begun
+        used = processor(receiver.pid) - idle
     finally:
-        used = stop(receiver)
+        stop(receiver)
     return took, used
 
 
-def stop(receiver: subprocess.Popen) -> float:
-    """Ends the receiver; returns the processor seconds of it and its children."""
+def processor(pid: int) -> float:
+    """Processor seconds of a process and of the children that it has waited for."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def stop(receiver: subprocess.Popen) -> None:
     os.killpg(receiver.pid, signal.SIGTERM)
-    for _ in range(200):
-        pid, _, usage = os.wait4(receiver.pid, os.WNOHANG)
-        if pid:
-            return usage.ru_utime + usage.ru_stime
-        time.sleep(0.1)
-    os.killpg(receiver.pid, signal.SIGKILL)
-    _, _, usage = os.wait4(receiver.pid, 0)
-    return usage.ru_utime + usage.ru_stime
+    try:
+        receiver.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(receiver.pid, signal.SIGKILL)
+        receiver.wait()
+
+
+def spread(values: list[float]) -> str:
+    return f"{min(values):.2f} / {statistics.median(values):.2f} / {max(values):.2f}"
 
 
 def main() -> None:
@@ -146,34 +164,52 @@ def main() -> None:
     options.add_argument("scanside")
     options.add_argument("--slices", type=int, default=400)
     options.add_argument("--associations", type=int, default=4)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", nargs="*", help="these receivers, beside scanside")
+    options.add_argument("--with", dest="other", help="another scanside program, as one more receiver")
     asked = options.parse_args()
     receivers = {"scanside": lambda h, p, n: scanside(asked.scanside, h, p, n)}
+    if asked.other:
+        receivers["other scanside"] = lambda h, p, n: scanside(asked.other, h, p, n)
     if shutil.which("storescp"):
         receivers["DCMTK storescp"] = storescp
     if shutil.which("Orthanc"):
         receivers["Orthanc"] = orthanc
     if subprocess.run([sys.executable, "-c", "import pynetdicom"], capture_output=True).returncode == 0:
         receivers["pynetdicom storescp"] = pynetdicom
+    if shutil.which("dicom-storescp"):
+        receivers["dicom-rs storescp"] = dicom_rs
+    if asked.only is not None:
+        ours = ("scanside", "other scanside")
+        receivers = {name: made for name, made in receivers.items() if name in ours or name in asked.only}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         slices(folder, asked.slices)
-        print(f"{asked.slices} slices of 512 x 512, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-        for at_once in (1, asked.associations):
-            best: dict[str, tuple[float, float]] = {}
+        print(f"{asked.slices} slices of 512 x 512, {os.cpu_count()} processors, {asked.rounds} rounds")
+        print("seconds and ratios: smallest / middle / largest")
+        for at_once in dict.fromkeys((1, asked.associations)):
+            took: dict[str, list[float]] = {name: [] for name in receivers}
+            used: dict[str, list[float]] = {name: [] for name in receivers}
+            loads = []
             names = list(receivers)
             for turn in range(asked.rounds):
-                for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                turn %= len(names)
+                for name in names[turn:] + names[:turn]:
                     with tempfile.TemporaryDirectory() as home:
                         port = free_port()
                         command = receivers[name](Path(home), port, at_once)
-                        took = one(asked.scanside, command, port, folder, at_once)
-                        best[name] = min(took, best.get(name, took))
-            print(f"\n{at_once} association{'s at once' if at_once > 1 else ''}")
-            for name, (took, used) in best.items():
-                ratio, rate = took / best["scanside"][0], asked.slices / took
-                line = f"  {name:20} {took:7.2f} s {rate:7.0f} images/s {ratio:6.2f} x scanside's time"
-                print(f"{line} {used:7.2f} s of processor")
+                        seconds = one(asked.scanside, command, port, folder, at_once)
+                        took[name].append(seconds[0])
+                        used[name].append(seconds[1])
+                loads.append(os.getloadavg()[0])
+            print(f"\n{at_once} association{'s at once' if at_once > 1 else ''}, load {spread(loads)}")
+            for name in receivers:
+                ratios = [theirs / ours for theirs, ours in zip(took[name], took["scanside"])]
+                rate = asked.slices / statistics.median(took[name])
+                print(
+                    f"  {name:20} {spread(took[name]):>23} s {rate:5.0f} images/s"
+                    f" {spread(ratios):>19} x scanside {statistics.median(used[name]):6.2f} s of processor"
+                )
 
 
 if __name__ == "__main__":

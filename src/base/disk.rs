@@ -1,8 +1,8 @@
 //! The only place that creates, flushes and renames files whose loss would be a broken promise.
 //!
 //! A promise ("stored", "reported") may be given for a [`Durable`] only, and a `Durable` comes
-//! only from [`Moved::settle`], [`confirm`] and [`write_whole`], which flush the file and its folder in
-//! the order that survives a power cut. [`Disk`] is a seam: [`RealDisk`] works, [`FaultyDisk`]
+//! only from [`Moved::settle`], [`Reserved::fill`], [`confirm`] and [`write_whole`], which flush the file
+//! and its folder in the order that survives a power cut. [`Disk`] is a seam: [`RealDisk`] works, [`FaultyDisk`]
 //! fills up, fails or loses power at a chosen step. Reading a file that is already there needs no
 //! seam, except where a test must see what the double holds.
 //!
@@ -48,12 +48,16 @@ pub struct Space {
 pub trait Disk: Send + Sync {
     /// Creates a new file; one that exists already is an error.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens an empty file that is there already, to be written.
+    fn reopen(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek>>;
     /// Brings a file that is already there to the medium.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Brings the names in a folder to the medium.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; a name that exists already is an error.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Creates a folder; one that exists already is fine. Tells whether it is new.
     fn make_folder(&self, path: &Path) -> io::Result<bool>;
@@ -101,6 +105,59 @@ impl Moved {
     /// image 4 to 6 ms on a disk with a write cache.
     pub fn settle(self, disk: &dyn Disk) -> io::Result<Durable> {
         sync_parent(disk, &self.to)
+    }
+}
+
+/// The name of an empty file that has reached the medium before the file has any content.
+///
+/// Who has one needs a single flush for a durable file, where a new name would need a second one. A
+/// flush costs 4 to 6 ms on a disk with a write cache, and a console waits for it with every image.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reserved {
+    path: PathBuf,
+}
+
+/// Makes empty files of these names in one folder, with one flush for all of them.
+pub fn reserve(
+    disk: &dyn Disk,
+    folder: &Path,
+    names: impl IntoIterator<Item = String>,
+) -> io::Result<Vec<Reserved>> {
+    let mut reserved = Vec::new();
+    let make = || {
+        for name in names {
+            let path = folder.join(name);
+            disk.create(&path)?;
+            reserved.push(Reserved { path });
+        }
+        disk.sync_folder(folder)
+    };
+    let made = make();
+    match made {
+        Ok(()) => Ok(reserved),
+        Err(trouble) => {
+            for name in &reserved {
+                let _ = disk.remove(&name.path);
+            }
+            Err(trouble)
+        }
+    }
+}
+
+impl Reserved {
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn open(&self, disk: &dyn Disk) -> io::Result<Box<dyn DiskFile>> {
+        disk.reopen(&self.path)
+    }
+
+    /// The content reaches the medium, where the name is already. `file` is what [`Reserved::open`]
+    /// has given.
+    pub fn fill(&self, file: Box<dyn DiskFile>) -> io::Result<Durable> {
+        flush(file).map(|_| Durable(()))
     }
 }
 
@@ -174,6 +231,10 @@ impl Disk for RealDisk {
         Ok(Box::new(fs::File::create_new(path)?))
     }
 
+    fn reopen(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(fs::File::options().write(true).open(path)?))
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek>> {
         Ok(Box::new(fs::File::open(path)?))
     }
@@ -188,6 +249,10 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

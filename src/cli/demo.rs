@@ -7,6 +7,7 @@ use super::Failure;
 use super::files::write_stick;
 use super::net::transfer;
 use super::progress::Bar;
+use super::say::say;
 use crate::base::ident::{Class, ReportNo};
 use crate::config::Config;
 use crate::delivery::object::{Item, collect};
@@ -272,7 +273,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
         .and_then(|store| store.copy_to(&database))
         .map_err(Failure::failed)?;
 
-    println!("\n{}\n", crate::report::BANNER);
+    say!("\n{}\n", crate::report::BANNER);
     let mut wrong = 0;
     for answer in answers {
         let said = answer.done.word.map_or("Not analysed", ResultWord::words);
@@ -288,7 +289,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
             }
             None => "",
         };
-        println!(
+        say!(
             "  {:<18} {:<30} {:>5.1} s  report {}  {verdict}",
             answer.name,
             said,
@@ -296,13 +297,13 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
             ReportNo(answer.done.report)
         );
         if answer.done.word.is_none() {
-            println!("  {:<18} {} {}", "", answer.done.reason, answer.done.action);
+            say!("  {:<18} {} {}", "", answer.done.reason, answer.done.action);
         }
         if answer.done.demonstration && answer.done.word.is_some() {
-            println!("  {:<18} {}", "", crate::report::DEMONSTRATION);
+            say!("  {:<18} {}", "", crate::report::DEMONSTRATION);
         }
     }
-    println!("\n  {sentence}\n");
+    say!("\n  {sentence}\n");
     for (what, path) in [
         ("screen", "screen.png"),
         ("report", "report.pdf"),
@@ -314,7 +315,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
         if !path.exists() {
             return Err(Failure::Failed(format!("{} was not made", path.display())));
         }
-        println!("  {what:<20} {}", path.display());
+        say!("  {what:<20} {}", path.display());
     }
     if wrong > 0 {
         return Err(Failure::Failed(format!(

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::progress::Bar;
+use super::say::say;
 use crate::config::Config;
 use crate::evaluate::{self, ANSWERS, EvaluateError, NUMBERS, Options, PAGE};
 use clap::Args;
@@ -84,19 +85,19 @@ pub fn run(args: EvaluateArgs, mut config: Config) -> Result<(), Failure> {
         bar.end();
         (judgement?, options.out)
     };
-    println!("{}", crate::report::BANNER);
+    say!("{}", crate::report::BANNER);
     if judgement.model.demonstration {
-        println!("{}", crate::report::DEMONSTRATION);
+        say!("{}", crate::report::DEMONSTRATION);
     }
-    println!("\n  {}\n", judgement.worst.sentence);
+    say!("\n  {}\n", judgement.worst.sentence);
     for note in &judgement.notes {
-        println!("  {note}");
+        say!("  {note}");
     }
-    println!();
+    say!();
     for (what, name) in [("page", PAGE), ("numbers", NUMBERS), ("answers", ANSWERS)] {
         let path = out.join(name);
         if path.exists() {
-            println!("  {what:<10} {}", path.display());
+            say!("  {what:<10} {}", path.display());
         }
     }
     Ok(())

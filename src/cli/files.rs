@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::progress::Bar;
+use super::say::say;
 use crate::base::ident::Class;
 use crate::board::Board;
 use crate::config::Config;
@@ -85,7 +86,7 @@ pub fn analyse(
     // Number 0: no box has given it one.
     let report = report_of(analysis, 0, config, &Ok(bundle));
     if json {
-        println!("{}", report::json::write(&report).map_err(Failure::failed)?);
+        say!("{}", report::json::write(&report).map_err(Failure::failed)?);
     } else {
         tell(&report);
     }
@@ -101,34 +102,39 @@ pub fn analyse(
 
 /// A result as a person at a terminal wants to read it.
 pub fn tell(report: &Report) {
-    println!("{}", report::BANNER);
+    say!("{}", report::BANNER);
     if let Outcome::Analysed(a) = &report.outcome {
         if report.model.demonstration {
-            println!("{}", report::DEMONSTRATION);
+            say!("{}", report::DEMONSTRATION);
         }
-        println!();
-        println!("  {}", report::words::result(a.decision));
+        say!();
+        say!("  {}", report::words::result(a.decision));
         if !a.undecided_because.is_empty() {
-            println!("  {}", a.undecided_because);
+            say!("  {}", a.undecided_because);
         }
-        println!(
+        say!(
             "  control {:.3}   covid19 {:.3}   cap {:.3}",
-            a.p.control, a.p.covid19, a.p.cap
+            a.p.control,
+            a.p.covid19,
+            a.p.cap
         );
-        println!(
+        say!(
             "  involvement {:.1} % (right {:.1} %, left {:.1} %)",
-            a.involvement.total_percent, a.involvement.right_percent, a.involvement.left_percent
+            a.involvement.total_percent,
+            a.involvement.right_percent,
+            a.involvement.left_percent
         );
-        println!(
+        say!(
             "  distance to the training data {:.1}, limit {:.1}",
-            a.distance, a.distance_limit
+            a.distance,
+            a.distance_limit
         );
     }
     for check in report.checks.iter().filter(|check| check.verdict != "pass") {
-        println!("  {}: {}", check.verdict, check.words);
+        say!("  {}: {}", check.verdict, check.words);
     }
     let s = &report.seconds;
-    println!(
+    say!(
         "  {} images, {} slices of 1 mm; {:.1} s (read {:.1}, preprocess {:.1}, denoise {:.1}, classify {:.1})",
         report.study.slices_received,
         report.study.slices_denoised,
@@ -155,7 +161,7 @@ pub fn preprocess(recipe: Recipe, dir: &Path, out: &Path) -> Result<(), Failure>
     .map_err(|e| Failure::Refused(e.to_string()))?;
     ndarray_npy::write_npy(out, &input.unit).map_err(Failure::failed)?;
     let (z, y, x) = input.unit.dim();
-    println!("{}: {z} x {y} x {x} from {}", out.display(), choice.why);
+    say!("{}: {z} x {y} x {x} from {}", out.display(), choice.why);
     Ok(())
 }
 
@@ -163,40 +169,45 @@ pub fn phantom(recipe: &PhantomRecipe, enhanced: bool, out: &Path) -> Result<(),
     let phantom = phantom::generate(recipe);
     if enhanced {
         let path = phantom::write_enhanced(&phantom, out).map_err(Failure::failed)?;
-        println!("{} frames in {}", phantom::count(&phantom), path.display());
+        say!("{} frames in {}", phantom::count(&phantom), path.display());
         return Ok(());
     }
     let files = phantom::write(&phantom, out).map_err(Failure::failed)?;
-    println!("{} files in {}", files.len(), out.display());
+    say!("{} files in {}", files.len(), out.display());
     Ok(())
 }
 
 pub fn check(config: &Config) -> Result<(), Failure> {
     let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
     let (card, golden) = (bundle.card(), &bundle.golden);
-    println!(
+    say!(
         "model {} {}, sha256 {}",
-        card.name, card.version, bundle.sha256
+        card.name,
+        card.version,
+        bundle.sha256
     );
-    println!(
+    say!(
         "golden outputs: first network within {:.1e}, second within {:.1e}, fingerprint {}",
-        golden.bcdu_max_difference, golden.cnn_max_difference, golden.fingerprint
+        golden.bcdu_max_difference,
+        golden.cnn_max_difference,
+        golden.fingerprint
     );
-    println!(
+    say!(
         "speed: {:.0} ms a slice, {:.0} ms a cube",
-        golden.bcdu_ms, golden.cnn_ms
+        golden.bcdu_ms,
+        golden.cnn_ms
     );
     let [first, second] = bundle.engine();
     println!("engine: first network {first}; second network {second}");
     super::visitors::check_tls(config)?;
-    println!("phantoms, disk, clock, display and peers are not checked yet");
+    say!("phantoms, disk, clock, display and peers are not checked yet");
     Ok(())
 }
 
 pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
     let store = Store::open(&config.database()).map_err(Failure::failed)?;
     store.copy_to(out).map_err(Failure::failed)?;
-    println!("the database is in {}", out.display());
+    say!("the database is in {}", out.display());
     Ok(())
 }
 
@@ -275,7 +286,7 @@ pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
             "Export is switched off on this box ([export] enabled in scanside.toml).".into(),
         ));
     }
-    println!("{}", write_stick(config, to)?);
+    say!("{}", write_stick(config, to)?);
     Ok(())
 }
 

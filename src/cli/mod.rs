@@ -8,6 +8,7 @@ mod evaluate;
 mod files;
 mod net;
 mod progress;
+mod say;
 mod visitors;
 
 use crate::base::ident::Class;
@@ -17,6 +18,7 @@ use crate::phantom::{Kernel, Scanner};
 use crate::reception::tls::{Connector, Identity};
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
+use say::say;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -255,6 +257,12 @@ impl Failure {
 /// # Errors
 /// [`Failure`], whose text is meant for the person at the terminal.
 pub fn run(command: Command) -> Result<(), Failure> {
+    obey(command)?;
+    let words = |trouble| format!("the output cannot be written: {trouble}");
+    say::finish().map_err(|trouble| Failure::failed(words(trouble)))
+}
+
+fn obey(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo { study, out } => demo::run(study.as_deref(), &out),
         Command::Serve {
@@ -400,7 +408,7 @@ fn connector(path: Option<&Path>) -> Result<Option<Connector>, Failure> {
 
 fn deliver(config: &Config) -> Result<(), Failure> {
     if !config.commitment.delivers() {
-        println!("There is nothing to deliver: the settings promise no storage commitment.");
+        say!("There is nothing to deliver: the settings promise no storage commitment.");
     }
     crate::service::deliver::deliver(config).map_err(Failure::failed)
 }
@@ -448,9 +456,9 @@ fn serve(
                 ae_title,
             } = note
             {
-                println!("ready {address} {ae_title}");
+                say!("ready {address} {ae_title}");
                 if let Some(secure) = secure {
-                    println!("secure {secure} {ae_title}");
+                    say!("secure {secure} {ae_title}");
                 }
             }
         })),

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::progress::Bar;
+use super::say::say;
 use crate::delivery::object::{Item, collect};
 use crate::delivery::scu::{self, Answer, Destination, Options, Outcome};
 use std::net::TcpListener;
@@ -12,7 +13,7 @@ pub fn echo(to: &str, options: &Options) -> Result<(), Failure> {
     let took = scu::blocking(scu::echo(&destination, options))
         .map_err(Failure::failed)?
         .map_err(Failure::failed)?;
-    println!(
+    say!(
         "{} answers after {:.0} ms",
         destination.called,
         took.as_secs_f64() * 1e3
@@ -35,14 +36,14 @@ pub fn send(to: &str, folders: &[PathBuf], options: &Options) -> Result<(), Fail
         .iter()
         .filter(|a| !a.outcome.is_delivered())
         .collect();
-    println!(
+    say!(
         "{} of {} instances stored by {}",
         answers.len() - lost.len(),
         answers.len(),
         to
     );
     for answer in lost.iter().take(10) {
-        println!("  not stored: {}: {}", answer.sop, words(&answer.outcome));
+        say!("  not stored: {}: {}", answer.sop, words(&answer.outcome));
     }
     if lost.is_empty() {
         Ok(())

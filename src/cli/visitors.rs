@@ -1,6 +1,7 @@
 //! The commands about callers: who was here, who wants to come in, and the TLS files.
 
 use super::Failure;
+use super::say::say;
 use crate::config::{self, Config};
 use crate::reception::tls::Identity;
 use crate::service::{LEARN_FOR, begin_learning, clock, end_learning};
@@ -14,12 +15,14 @@ fn records(config: &Config) -> Result<Records, Failure> {
 
 pub fn associations(config: &Config, most: u32) -> Result<(), Failure> {
     let calls = records(config)?.calls(most).map_err(Failure::failed)?;
-    println!(
+    say!(
         "{:16} {:24} {:34} outcome",
-        "time", "from", "calling -> called"
+        "time",
+        "from",
+        "calling -> called"
     );
     for call in calls.iter().rev() {
-        println!("{}", line(call));
+        say!("{}", line(call));
     }
     Ok(())
 }
@@ -51,19 +54,19 @@ fn line(call: &Call) -> String {
 
 pub fn learn(config: &Config) -> Result<(), Failure> {
     begin_learning(&config.state).map_err(Failure::failed)?;
-    println!(
+    say!(
         "for {} minutes the box that works on {} notes callers that are on no list, and refuses them \
          all the same",
         LEARN_FOR.as_secs() / 60,
         config.state.display()
     );
-    println!("let the console call now, then: scanside learn --show");
+    say!("let the console call now, then: scanside learn --show");
     Ok(())
 }
 
 pub fn stop(config: &Config) -> Result<(), Failure> {
     end_learning(&config.state).map_err(Failure::failed)?;
-    println!("callers that are on no list are noted no longer");
+    say!("callers that are on no list are noted no longer");
     Ok(())
 }
 
@@ -79,7 +82,7 @@ pub fn show(config: &Config) -> Result<(), Failure> {
         eprintln!("nobody who is on no list has called while the box was learning");
     }
     for stranger in new {
-        println!("{}", proposal(stranger, &config.ae_title));
+        say!("{}", proposal(stranger, &config.ae_title));
     }
     Ok(())
 }
@@ -118,12 +121,12 @@ fn proposal(stranger: &Stranger, ours: &str) -> String {
 /// Says how long the certificates are good for; a file that is of no use is a failure.
 pub fn check_tls(config: &Config) -> Result<(), Failure> {
     let Some(tls) = &config.tls else {
-        println!("TLS: off");
+        say!("TLS: off");
         return Ok(());
     };
     let identity = Identity::load(&tls.files).map_err(Failure::failed)?;
     let now = SystemTime::now();
-    println!(
+    say!(
         "TLS: {}{}, the certificate is good for {} days",
         tls.listen,
         if tls.only {
@@ -134,7 +137,7 @@ pub fn check_tls(config: &Config) -> Result<(), Failure> {
         identity.days_left(now)
     );
     for words in identity.warnings(now) {
-        println!("warning: {words}");
+        say!("warning: {words}");
     }
     Ok(())
 }

@@ -32,6 +32,9 @@ pub struct Commitment {
     pub consoles: Vec<Destination>,
     pub retry: Duration,
     pub wait: Duration,
+    /// Consoles, and the archive, are called over TLS, with the certificate of `[tls]`.
+    pub consoles_tls: bool,
+    pub archive_tls: bool,
 }
 
 /// On whose word instances are called committed.
@@ -56,6 +59,8 @@ pub(super) struct Raw {
     archive: Option<String>,
     retry_s: Option<f64>,
     wait_s: Option<f64>,
+    consoles_tls: bool,
+    archive_tls: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,8 +81,12 @@ enum RawReply {
 }
 
 impl Raw {
-    pub(super) fn check(self) -> Result<Commitment, ConfigError> {
+    /// `tls` says whether there is a certificate to call with.
+    pub(super) fn check(self, tls: bool) -> Result<Commitment, ConfigError> {
         let wrong = |words: String| ConfigError::Commitment(words);
+        if (self.consoles_tls || self.archive_tls) && !tls {
+            return Err(wrong("calling over TLS needs the table [tls]".to_owned()));
+        }
         let destination = |text: &String| {
             text.parse::<Destination>()
                 .map_err(|why| wrong(format!("\"{text}\": {why}")))
@@ -119,6 +128,8 @@ impl Raw {
             consoles,
             retry: super::seconds(self.retry_s, RETRY),
             wait,
+            consoles_tls: self.consoles_tls,
+            archive_tls: self.archive_tls,
         })
     }
 }
@@ -187,6 +198,7 @@ mod tests {
             ("policy = 'proxy'\nreply = 'same'", "needs archive"),
             ("policy = 'retain'\nreply = 'same'\ndays = 0", "days"),
             ("policy = 'retain'\nconsoles = ['CT1']", "AE@HOST:PORT"),
+            ("archive_tls = true", "[tls]"),
             ("policy = 'maybe'", "unknown variant"),
         ] {
             let error = read(text).unwrap_err().to_string();

@@ -9,10 +9,11 @@ use super::dimse::{
     N_EVENT_REPORT_RQ, Pdv, Piece, RESPONSE,
 };
 use super::event::{AssociationId, Event, Events, How};
+use super::inbox::Inbox;
 use super::negotiation::{Accepted, Context, Service};
 use super::promise::{Hearing, Promises};
 use super::settings::{Clearance, Settings};
-use super::store::{Announced, Inbox, Intake, Keeper, Refusal, Room};
+use super::store::{Announced, Intake, Keeper, Refusal, Room};
 use super::wire::{Link, WireFault, name};
 use crate::base::crowd::Crowd;
 use crate::base::ident::StudyUid;
@@ -235,7 +236,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
                     return Ok(());
                 };
                 match &mut current.task {
-                    Task::Store(intake) => intake.push(&bytes).await,
+                    Task::Store(intake) => intake.push(&bytes),
                     Task::Commit(hearing) => hearing.push(&bytes),
                     Task::Drain(_) | Task::Confirmed => {}
                 }
@@ -316,8 +317,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
                     .await
             }
             Task::Store(intake) => {
-                let keeper = Arc::clone(&self.desk.keeper);
-                match intake.finish(self.desk.settings.limits, keeper).await {
+                let limits = &self.desk.settings.limits;
+                match intake.finish(limits, &*self.desk.keeper) {
                     Ok((success, arrival)) => {
                         self.count(&arrival.identity.study);
                         self.desk

@@ -18,6 +18,10 @@ pub const IMPLEMENTATION_VERSION: &str = concat!(
 /// No sound file has more meta information than this: it holds a dozen short values.
 const LONGEST: u32 = 64 * 1024;
 
+/// Private Information Creator UID and Private Information, elements of group 2.
+const PRIVATE_CREATOR: u16 = 0x0100;
+const PRIVATE: u16 = 0x0102;
+
 /// What we want to know of the meta information.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
@@ -27,6 +31,9 @@ pub struct Meta {
     pub syntax: String,
     /// Title of the one who sent the instance.
     pub source: String,
+    /// SHA-256 of the data set, where we wrote the header and knew it: in the private information
+    /// that the standard gives to whoever writes the file.
+    pub sha256: Option<[u8; 32]>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +60,11 @@ impl Meta {
         short(&mut group, 0x13, *b"SH", IMPLEMENTATION_VERSION);
         if !self.source.is_empty() {
             short(&mut group, 0x16, *b"AE", &self.source);
+        }
+        if let Some(digest) = &self.sha256 {
+            short(&mut group, PRIVATE_CREATOR, *b"UI", IMPLEMENTATION_UID);
+            group.extend_from_slice(&[0x02, 0, 0x02, 0x01, b'O', b'B', 0, 0, 32, 0, 0, 0]);
+            group.extend_from_slice(digest);
         }
         let mut bytes = vec![0; 128];
         bytes.extend_from_slice(b"DICM");
@@ -86,7 +98,9 @@ impl Meta {
             sop: String::new(),
             syntax: String::new(),
             source: String::new(),
+            sha256: None,
         };
+        let mut ours = false;
         let mut rest = group.as_slice();
         while !rest.is_empty() {
             let (element, value) = next(&mut rest).ok_or(MetaFault::Damaged)?;
@@ -95,6 +109,14 @@ impl Meta {
                 0x03 => &mut meta.sop,
                 0x10 => &mut meta.syntax,
                 0x16 => &mut meta.source,
+                PRIVATE_CREATOR => {
+                    ours = text(value) == IMPLEMENTATION_UID;
+                    continue;
+                }
+                PRIVATE => {
+                    meta.sha256 = value.try_into().ok().filter(|_| ours);
+                    continue;
+                }
                 _ => continue,
             };
             *field = text(value);
@@ -118,10 +140,11 @@ fn text(value: &[u8]) -> String {
     text.trim_end_matches(['\0', ' ']).to_owned()
 }
 
-fn short(group: &mut Vec<u8>, element: u8, vr: [u8; 2], value: &str) {
+fn short(group: &mut Vec<u8>, element: u16, vr: [u8; 2], value: &str) {
     let padding = if vr == *b"UI" { 0 } else { b' ' };
     let length = u16::try_from(value.len().next_multiple_of(2)).unwrap_or(u16::MAX);
-    group.extend_from_slice(&[0x02, 0, element, 0, vr[0], vr[1]]);
+    let [low, high] = element.to_le_bytes();
+    group.extend_from_slice(&[0x02, 0, low, high, vr[0], vr[1]]);
     group.extend_from_slice(&length.to_le_bytes());
     group.extend_from_slice(value.as_bytes());
     if value.len() % 2 == 1 {
@@ -130,11 +153,12 @@ fn short(group: &mut Vec<u8>, element: u8, vr: [u8; 2], value: &str) {
 }
 
 /// Takes one element of group 2 off the front.
-fn next<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+fn next<'a>(rest: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
     let (head, after) = rest.split_at_checked(8)?;
-    let [0x02, 0, element, 0, v, r, a, b] = *head else {
+    let [0x02, 0, low, high, v, r, a, b] = *head else {
         return None;
     };
+    let element = u16::from_le_bytes([low, high]);
     let (length, after) = match &[v, r] {
         b"OB" | b"UN" | b"UT" => {
             let (long, after) = after.split_at_checked(4)?;
@@ -167,6 +191,7 @@ mod tests {
             sop: "1.2.3".to_owned(),
             syntax: TransferSyntax::Rle.uid().to_owned(),
             source: "CT1".to_owned(),
+            sha256: Some([7; 32]),
         }
     }
 
@@ -179,6 +204,7 @@ mod tests {
         let theirs = dicom_object::FileMetaTable::from_reader(&bytes[128..]).unwrap();
         assert_eq!(theirs.transfer_syntax(), TransferSyntax::Rle.uid());
         assert_eq!(theirs.implementation_class_uid(), IMPLEMENTATION_UID);
+        assert_eq!(theirs.private_information.as_deref(), Some(&[7; 32][..]));
         assert!(IMPLEMENTATION_VERSION.len() <= 16);
     }
 

@@ -6,9 +6,10 @@
 use super::association::{Association, Desk, Farewell};
 use super::event::{AssociationId, Event, Events, How, Why};
 use super::hall::{Hall, Ticket};
+use super::inbox::Inbox;
 use super::negotiation::{self, Accepted, Verdict, congestion};
 use super::settings::Settings;
-use super::store::{Inbox, Keeper, Room};
+use super::store::Keeper;
 use super::wire::{Link, Titles, WireFault, name};
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{AbortRQServiceProviderReason as AbortReason, AssociationRQ};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -161,11 +162,19 @@ pub async fn serve(
             log::debug!("a connection was gone at once: {trouble}");
             continue;
         }
-        let ticket = hall.enter(peer.ip());
-        match tls {
-            None => tasks.spawn(connection(stream, desk, ticket, stop.clone())),
-            Some(tls) => tasks.spawn(secured(stream, tls, desk, ticket, stop.clone())),
-        };
+        let (ticket, stop) = (hall.enter(peer.ip()), stop.clone());
+        let served = on_its_own(stream, move |stream| async move {
+            match tls {
+                None => connection(stream, desk, ticket, stop).await,
+                Some(tls) => secured(stream, tls, desk, ticket, stop).await,
+            }
+        });
+        match served {
+            Ok(ended) => drop(tasks.spawn(async { drop(ended.await) })),
+            Err(trouble) => {
+                crate::limited!(log::Level::Error, "a connection has no thread: {trouble}");
+            }
+        }
     }
     let rest = timeout(settings.timers.grace, async {
         while tasks.join_next().await.is_some() {}
@@ -174,6 +183,40 @@ pub async fn serve(
         tasks.shutdown().await;
     }
     Ok(())
+}
+
+/// Serves a connection on a thread of its own, which may block while the disk works: each image is
+/// hashed, written, flushed and answered without a change of threads, and nobody else waits for it.
+/// The hall bounds how many there are. What it returns resolves when the thread ends.
+fn on_its_own<F: Future<Output = ()>>(
+    stream: TcpStream,
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    // It belongs to the thread's own reactor from here on.
+    let stream = stream.into_std()?;
+    let (end, ended) = oneshot::channel();
+    let work = move || {
+        let _end: oneshot::Sender<()> = end;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            serve(TcpStream::from_std(stream)?).await;
+            Ok(())
+        })
+    };
+    std::thread::Builder::new()
+        .name("association".into())
+        .spawn(move || {
+            let served: io::Result<()> = work();
+            if let Err(trouble) = served {
+                crate::limited!(
+                    log::Level::Error,
+                    "a connection cannot be served: {trouble}"
+                );
+            }
+        })?;
+    Ok(ended)
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -282,7 +325,7 @@ impl Desk {
         stop: &watch::Receiver<bool>,
     ) -> Option<Farewell> {
         let titles = link.titles();
-        let room = self.room().await;
+        let room = self.keeper.room();
         match negotiation::negotiate(request, &self.settings, self.peer.ip(), room) {
             Verdict::Reject(rejection, why) => {
                 let stranger = why == Why::BadCallingTitle && self.is_stranger();
@@ -353,13 +396,6 @@ impl Desk {
         };
         self.events.tell(closed).await;
         end.farewell
-    }
-
-    async fn room(&self) -> Room {
-        let keeper = Arc::clone(&self.keeper);
-        tokio::task::spawn_blocking(move || keeper.room())
-            .await
-            .unwrap_or(Room::Stop)
     }
 
     /// Refusals are hints: a flood of them must cost the service nothing.

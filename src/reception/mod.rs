@@ -11,7 +11,7 @@
 //!
 //! A walk through: `listen` takes the connection, `hall` has a place for it, `wire` frames PDUs
 //! under deadlines, `negotiation` judges the request, `association` serves messages, `dimse`
-//! assembles them, `store` takes the data set, `prescan` judges it.
+//! assembles them, `store` takes the data set, `prescan` judges it, `inbox` writes it.
 
 mod association;
 pub mod commitment;
@@ -19,6 +19,7 @@ pub mod dimse;
 mod event;
 mod hall;
 pub mod header;
+mod inbox;
 mod listen;
 mod negotiation;
 pub mod prescan;
@@ -30,9 +31,10 @@ pub mod tls;
 pub mod wire;
 
 pub use event::{AssociationId, Event, How, Why};
+pub use inbox::{Inbox, Named, Part};
 pub use listen::{Doors, Front, serve};
 pub use negotiation::{OTHER_STORAGE, STORAGE_ROOT};
 pub use promise::event_report;
 pub use settings::{Access, BadNetwork, Caps, MAX_PDU, Network, Peer, Settings, Timers};
-pub use store::{Arrival, DataDigest, Inbox, Keeper, Part, Refusal, Room};
+pub use store::{Arrival, DataDigest, Keeper, Refusal, Room};
 pub use syntax::{TRANSFER_SYNTAXES, TransferSyntax};

@@ -206,6 +206,8 @@ struct Walker<'a, R: Read> {
     stack: Vec<Frame>,
     sequences: usize,
     elements: u32,
+    /// The next item is the table of offsets of encapsulated pixel data.
+    table_next: bool,
     found: Found,
     /// Filled where the caller wants it.
     place: Option<PixelPlace>,
@@ -227,6 +229,7 @@ impl<'a, R: Read> Walker<'a, R> {
             stack: vec![root],
             sequences: 0,
             elements: 0,
+            table_next: false,
             found: Found::default(),
             place: None,
         }
@@ -306,6 +309,9 @@ impl<'a, R: Read> Walker<'a, R> {
         if vr == VR::SQ {
             return self.enter(Kind::Sequence, Some(end), end);
         }
+        if !length.is_multiple_of(width(vr)) {
+            return Err(Fault::Structure(tag, "its length does not fit its kind"));
+        }
         if top && let Some(slot) = self.found.slot(tag) {
             if slot.is_some() {
                 return Err(Fault::Structure(tag, "it appears twice"));
@@ -334,6 +340,11 @@ impl<'a, R: Read> Walker<'a, R> {
                     return Err(Fault::Structure(tag, "a fragment without a length"));
                 }
                 self.end_of(tag, length, frame.bound)?;
+                // The first one is the table of offsets, which the parser reads as numbers.
+                let table = std::mem::take(&mut self.table_next);
+                if table && !length.is_multiple_of(4) {
+                    return Err(Fault::Structure(tag, "the offset table is torn"));
+                }
                 if let Some(place) = &mut self.place {
                     place.fragments.push((self.at, length));
                 }
@@ -360,6 +371,7 @@ impl<'a, R: Read> Walker<'a, R> {
             return Err(Fault::TooDeep);
         }
         self.sequences += 1;
+        self.table_next = kind == Kind::Fragments;
         self.stack.push(Frame { kind, end, bound });
         Ok(())
     }
@@ -472,8 +484,23 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 }
 
-/// The VR that the parser below us gives to an element without one; only sequences matter.
+/// Bytes of one number of a kind. The parser below us reads whole numbers and takes the odd bytes that
+/// are left for the next element, whose length is then anything up to 4 GB.
+fn width(vr: VR) -> u32 {
+    match vr {
+        VR::OW | VR::SS | VR::US => 2,
+        VR::AT | VR::FL | VR::OF | VR::OL | VR::SL | VR::UL => 4,
+        VR::FD | VR::OD | VR::OV | VR::SV | VR::UV => 8,
+        _ => 1,
+    }
+}
+
+/// The VR that the parser below us gives to an element without one.
 fn implicit_vr(tag: Tag) -> VR {
+    let overlay = tag.group() >> 8 == 0x60 && tag.element() == 0x3000;
+    if tag == PIXEL_DATA || overlay {
+        return VR::OW;
+    }
     StandardDataDictionary
         .by_tag(tag)
         .map_or(VR::UN, |entry| entry.vr().relaxed())

@@ -136,6 +136,25 @@ fn a_declared_length_is_held_against_the_bytes() {
     assert!(matches!(check(&out), Err(Fault::Structure(..))));
 }
 
+/// The parser behind the scan takes what is left of a torn number for the next element.
+#[test]
+fn a_torn_number_is_refused() {
+    let torn = [head(), short((0x28, 0x10), b"US", &[1, 2, 3])].concat();
+    assert!(matches!(check(&torn), Err(Fault::Structure(..))));
+    let torn = [head(), long((9, 0x10), b"OD", 12, &[0; 12])].concat();
+    assert!(matches!(check(&torn), Err(Fault::Structure(..))));
+    let implicit = bare((0x7FFF, 0), 6, b"1.2.3\0");
+    let torn = super::check(
+        &*implicit,
+        TransferSyntax::ImplicitLittle,
+        &Limits::default(),
+    );
+    assert!(matches!(torn, Err(Fault::Structure(..))));
+    let mut table = [head(), long((0x7FE0, 0x10), b"OB", u32::MAX, &[])].concat();
+    table.extend([0xFE, 0xFF, 0, 0xE0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(matches!(check(&table), Err(Fault::Structure(..))));
+}
+
 #[test]
 fn garbage_and_wrong_delimiters_are_refused() {
     assert!(check(b"GET / HTTP/1.1\r\nHost: box\r\n\r\n").is_err());

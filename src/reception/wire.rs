@@ -1,8 +1,8 @@
 //! PDUs over a stream, with a deadline on everything.
 //!
 //! Framing is ours: type and length are judged before a byte of the body is read, so that a PDU of
-//! an unknown type or beyond its limit costs six bytes. What a PDU means is read and written by
-//! dicom-ul. This module does not know which PDU is due when; see `association` and the SCU in
+//! an unknown type or beyond its limit costs six bytes. P-DATA is read and written here, where its
+//! bytes need not be copied; what the other PDUs mean is read and written by dicom-ul. This module does not know which PDU is due when; see `association` and the SCU in
 //! `delivery`.
 
 use super::dimse::Pdv;
@@ -168,12 +168,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let length = u32::from_be_bytes([frame[2], frame[3], frame[4], frame[5]]);
         let limit = match kind {
             1 | ACKNOWLEDGEMENT => LONGEST_ASSOCIATE,
-            4 => self.max_pdu,
+            DATA => self.max_pdu,
             3 | 5..=7 => LONGEST_FIXED,
             _ => return Err(WireFault::UnknownPdu(kind)),
         };
         if length > limit {
             return Err(WireFault::TooLong(length));
+        }
+        if kind == DATA {
+            return self.values(length as usize).await;
         }
         frame.resize(6 + length as usize, 0);
         self.fill(&mut frame, 6).await?;
@@ -189,6 +192,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             Ok(None) => Err(WireFault::Malformed("it ends too early".to_owned())),
             Err(trouble) => Err(WireFault::Malformed(trouble.to_string())),
         }
+    }
+
+    /// The values of a P-DATA, each read to where it stays: nearly all bytes that ever come are in
+    /// here.
+    async fn values(&mut self, mut left: usize) -> Result<Pdu, WireFault> {
+        let mut data = Vec::new();
+        while left > 0 {
+            let torn = || WireFault::Malformed("a value reaches beyond its PDU".to_owned());
+            let mut head = [0; PDV_HEADER];
+            left = left.checked_sub(PDV_HEADER).ok_or_else(torn)?;
+            self.fill(&mut head, 0).await?;
+            let [a, b, c, d, context, flags] = head;
+            // The length counts context and flags as well.
+            let length = (u32::from_be_bytes([a, b, c, d]) as usize).checked_sub(2);
+            let length = length.filter(|length| *length <= left).ok_or_else(torn)?;
+            left -= length;
+            let mut bytes = vec![0; length];
+            self.fill(&mut bytes, 0).await?;
+            data.push(PDataValue {
+                presentation_context_id: context,
+                value_type: if flags & COMMAND == 0 {
+                    PDataValueType::Data
+                } else {
+                    PDataValueType::Command
+                },
+                is_last: flags & LAST != 0,
+                data: bytes,
+            });
+        }
+        Ok(Pdu::PData { data })
     }
 
     async fn fill(&mut self, frame: &mut [u8], mut at: usize) -> Result<(), WireFault> {
@@ -304,6 +337,7 @@ fn lost(trouble: io::Error) -> WireFault {
 }
 
 const ACKNOWLEDGEMENT: u8 = 2;
+const DATA: u8 = 4;
 
 /// Gives every rejected context of an acknowledgement a transfer syntax.
 ///
@@ -411,6 +445,13 @@ mod tests {
         assert!(matches!(longer, WireFault::TooLong(16_385)));
         let bad = after(&[1, 0, 0, 0, 0, 2, 0, 1]).await;
         assert!(matches!(bad, WireFault::Malformed(_)));
+        for torn in [
+            [4, 0, 0, 0, 0, 6, 0, 0, 0, 3, 1, 3],
+            [4, 0, 0, 0, 0, 5, 0, 0, 0, 2, 1, 3],
+        ] {
+            let torn = after(&torn).await;
+            assert_eq!(torn.abort_reason(), Some(AbortReason::InvalidPduParameter));
+        }
     }
 
     #[tokio::test]

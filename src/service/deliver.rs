@@ -13,6 +13,7 @@ use crate::delivery::object::Item;
 use crate::delivery::scu::{self, Destination, Options, Outcome, ScuError};
 use crate::reception::commitment::{Reference, Request};
 use crate::reception::dimse::Failure;
+use crate::reception::tls::{Identity, TlsError};
 use crate::store::{Due, Stage, Store, StoreError, Wanted};
 use std::io;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub enum DeliverError {
     State(io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("no connection can be made: {0}")]
     Start(io::Error),
 }
@@ -62,7 +65,8 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
     let courier = Courier {
         config,
         store: Store::open(&config.database())?,
-        options: Options::new(&config.ae_title),
+        to_consoles: options(config, config.commitment.consoles_tls)?,
+        to_archive: options(config, config.commitment.archive_tls)?,
     };
     log::info!("delivering storage commitment");
     loop {
@@ -70,6 +74,14 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
         alive();
         std::thread::sleep(POLL);
     }
+}
+
+fn options(config: &Config, secure: bool) -> Result<Options, TlsError> {
+    let mut options = Options::new(&config.ae_title);
+    if let Some(tls) = config.tls.as_ref().filter(|_| secure) {
+        options.tls = Some(Identity::load(&tls.files)?.connector()?);
+    }
+    Ok(options)
 }
 
 /// Tells systemd that the loop turns.
@@ -80,7 +92,8 @@ fn alive() {
 struct Courier<'a> {
     config: &'a Config,
     store: Store,
-    options: Options,
+    to_consoles: Options,
+    to_archive: Options,
 }
 
 /// What a try has come to.
@@ -171,7 +184,7 @@ impl Courier<'_> {
             return Ok(Tried::Done);
         };
         let report = report(decision);
-        let told = scu::blocking(commitment::report(to, &self.options, &report))
+        let told = scu::blocking(commitment::report(to, &self.to_consoles, &report))
             .map_err(DeliverError::Start)?;
         Ok(match told {
             Ok(0) => {
@@ -224,7 +237,7 @@ impl Courier<'_> {
                 None
             }
         };
-        let asked = commitment::ask(archive, &self.options, &request, PATIENCE, heard);
+        let asked = commitment::ask(archive, &self.to_archive, &request, PATIENCE, heard);
         let asked = scu::blocking(asked).map_err(DeliverError::Start)?;
         if let Some(error) = trouble {
             return Err(error.into());
@@ -266,7 +279,7 @@ impl Courier<'_> {
             .collect();
         let mut left = None;
         if !items.is_empty() {
-            let sending = scu::send(&items, archive, &self.options, |_| alive());
+            let sending = scu::send(&items, archive, &self.to_archive, |_| alive());
             let sent = scu::blocking(sending).map_err(DeliverError::Start)?;
             let answers = match sent {
                 Ok(answers) => answers,
@@ -343,7 +356,8 @@ mod tests {
         let courier = Courier {
             config: &config,
             store: Store::open(&config.database()).unwrap(),
-            options: Options::new("BOX"),
+            to_consoles: Options::new("BOX"),
+            to_archive: Options::new("BOX"),
         };
         let ask = |calling: &str, transaction: &str| {
             let new = crate::store::NewCommitment {

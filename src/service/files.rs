@@ -10,18 +10,20 @@
 //! parser recurses: files from a stranger pass reception's bounded pre-scan first.
 
 use super::frames::Frames;
+use crate::reception::prescan::Limits;
 use crate::study::frames;
 use crate::study::header::{Header, HeaderError};
-use crate::volume::decode::{self, DecodeError, StoredPixels};
-use dicom_dictionary_std::uids;
+use crate::volume::decode::{DecodeError, StoredPixels};
+use dicom_dictionary_std::{tags, uids};
 use dicom_encoding::TransferSyntaxIndex;
 use dicom_object::InMemDicomObject;
 use dicom_object::collector::DicomCollector;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use flate2::read::DeflateDecoder;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -30,6 +32,9 @@ const MAX_DEPTH: usize = 16;
 
 /// Most elements of a file meta group; the standard defines 17.
 const MAX_META_ELEMENTS: usize = 64;
+
+/// Bytes of a data set beyond its head and its pixels.
+pub(super) const SLACK: u64 = 1 << 20;
 
 /// Why a file is no DICOM image for us.
 #[derive(Debug, thiserror::Error)]
@@ -145,23 +150,42 @@ fn read_headers(path: &Path) -> Result<Headers, FileError> {
 
 /// What stands before the pixel data.
 fn head(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileError> {
-    if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-        return data_set(file, syntax);
-    }
     let mut object = InMemDicomObject::new_empty();
-    DicomCollector::new_with_ts(file, syntax.to_owned())
-        .read_dataset_up_to_pixeldata(&mut object)
-        .map_err(|e| FileError::DataSet(e.to_string()))?;
+    let read = if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+        // Nothing that reception has let in has more before its pixels.
+        let most = Limits::default().head + SLACK;
+        let mut inflated = Vec::new();
+        DeflateDecoder::new(file)
+            .take(most)
+            .read_to_end(&mut inflated)?;
+        let inflated = BufReader::new(Cursor::new(inflated));
+        DicomCollector::new_with_ts(inflated, uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned())
+            .read_dataset_up_to_pixeldata(&mut object)
+    } else {
+        DicomCollector::new_with_ts(file, syntax.to_owned())
+            .read_dataset_up_to_pixeldata(&mut object)
+    };
+    read.map_err(|e| FileError::DataSet(e.to_string()))?;
     Ok(object)
 }
 
-/// The pixels of one file.
+/// The pixels of one file that has one frame. Of a file of whatever length no more than that frame
+/// is in memory, as long as its rows and columns say it is.
 ///
 /// # Errors
 /// [`DecodeError`] when the file cannot be read or its pixels cannot be decoded.
 pub fn read_pixels(path: &Path) -> Result<StoredPixels, DecodeError> {
-    let (object, syntax) = read_object(path).map_err(|e| DecodeError::Unreadable(e.to_string()))?;
-    decode::decode_data_set(&object, &syntax)
+    let unreadable = |e: FileError| DecodeError::Unreadable(e.to_string());
+    let (file, syntax) = open(path).map_err(unreadable)?;
+    let object = head(file, &syntax).map_err(unreadable)?;
+    let (mut file, _) = open(path).map_err(unreadable)?;
+    let found = Frames::find(path, &mut file, &object, &syntax, 1)?;
+    let frames = object.get(tags::NUMBER_OF_FRAMES);
+    let frames = frames.and_then(|frames| frames.to_int().ok()).unwrap_or(1);
+    if frames != 1 {
+        return Err(DecodeError::Frames(frames));
+    }
+    found.pixels(0)
 }
 
 /// A whole data set and its transfer syntax.
@@ -248,7 +272,6 @@ fn list(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Cursor;
 
     fn meta(elements: &[(u16, &[u8; 2], &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; 128];

@@ -1,11 +1,11 @@
-//! The pixels of multi-frame objects, one frame at a time.
+//! The pixels of an object, one frame at a time.
 //!
 //! A multi-frame CT of 600 slices has 300 MB of pixels. Where each frame stands in the file is
 //! found out once; after that a frame is read and decoded when it is asked for, and only that
 //! one is in memory. A deflated object has no places to seek to: it is inflated as a whole, up to
-//! a bound that all such objects share.
+//! what its header says it may have, and to a bound that all such objects share.
 
-use super::files::FileError;
+use super::files::{FileError, SLACK};
 use crate::reception::TransferSyntax;
 use crate::reception::prescan::{self, Fault, Limits, PixelPlace};
 use crate::volume::decode::{DecodeError, FrameDecoder, StoredPixels};
@@ -51,7 +51,8 @@ struct Inflated {
 }
 
 impl Inflated {
-    fn new(deflated: impl Read) -> Result<Self, DecodeError> {
+    /// `most` is what the header of the object says that there can be.
+    fn new(deflated: impl Read, most: u64) -> Result<Self, DecodeError> {
         let mut held = Self::default();
         let mut reader = DeflateDecoder::new(deflated);
         loop {
@@ -61,6 +62,11 @@ impl Inflated {
                 return Ok(held);
             }
             held.counted += read;
+            if held.counted > most {
+                return Err(DecodeError::Damaged(
+                    "it inflates to more than its rows, columns and frames say".to_owned(),
+                ));
+            }
             if HELD.fetch_add(read, Ordering::Relaxed) + read > MOST_INFLATED {
                 return Err(DecodeError::Damaged(
                     "the deflated object is too large to be taken apart".to_owned(),
@@ -102,7 +108,8 @@ impl Frames {
         let known = TransferSyntax::from_uid(syntax)
             .ok_or_else(|| DecodeError::Syntax(syntax.to_owned()))?;
         if known == TransferSyntax::Deflated {
-            let whole = Inflated::new(file)?;
+            let pixels = decoder.frame_bytes() as u64 * frames as u64;
+            let whole = Inflated::new(file, Limits::default().head + pixels + SLACK)?;
             let place = place(whole.bytes.as_slice(), TransferSyntax::ExplicitLittle)?;
             let places = Places::new(place, 0, frames, &mut Cursor::new(&whole.bytes))?;
             return Ok(Self {
@@ -150,6 +157,10 @@ impl Places {
         let mut fragments = fragments.collect::<Vec<_>>().into_iter();
         let table = fragments.next().ok_or(DecodeError::NoPixels)?;
         let fragments = fragments.as_slice();
+        if frames == 1 {
+            // A frame may be split over several fragments; with one frame, all of them are its.
+            return Ok(Places::Pieces(vec![fragments.to_vec()]));
+        }
         if fragments.len() == frames {
             return Ok(Places::Pieces(fragments.iter().map(|f| vec![*f]).collect()));
         }
@@ -294,6 +305,23 @@ mod tests {
         let table: Vec<u8> = [0u32, 22].iter().flat_map(|o| o.to_le_bytes()).collect();
         let by_table = pieces(&table, &[jpeg, rest, rest], 2).unwrap();
         assert_eq!(lengths(by_table), [vec![4, 2], vec![2]]);
+    }
+
+    #[test]
+    fn what_inflates_further_than_its_header_says_is_damage() {
+        use std::io::Write;
+        let mut deflate =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflate.write_all(&vec![0; 3 << 20]).unwrap();
+        let deflated = deflate.finish().unwrap();
+        assert!(deflated.len() < 100_000);
+        let before = HELD.load(Ordering::Relaxed);
+        let whole = Inflated::new(deflated.as_slice(), 3 << 20).unwrap();
+        assert_eq!(whole.bytes.len(), 3 << 20);
+        let further = Inflated::new(deflated.as_slice(), (3 << 20) - 1);
+        assert!(further.unwrap_err().to_string().contains("rows, columns"));
+        drop(whole);
+        assert_eq!(HELD.load(Ordering::Relaxed), before);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Between reception and the two places that make an instance last: the spool and the database.
 //!
-//! The file comes first, then its row, then the answer. A row that cannot be committed takes a new
-//! file away again, since it will not be acknowledged. An image that comes again in another
+//! The file comes first, then its row, then the answer. A row that cannot be written takes a new
+//! file away again, since it will not be acknowledged. The row of a new image need not have reached
+//! the medium: it can be made again of the file, which has. An image that comes again in another
 //! encoding is the same image: the first file stays alone.
 
 use super::commitment::Promiser;
@@ -16,6 +17,7 @@ use crate::store::{Known, NewInstance, Store, StoreError};
 use crate::volume::decode::StoredPixels;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 /// Keeps instances in the spool and in the database.
 pub struct SpoolAndStore {
@@ -23,6 +25,8 @@ pub struct SpoolAndStore {
     pub store: Store,
     /// Nobody where storage commitment is off.
     pub promiser: Option<Promiser>,
+    /// Wakes whoever tidies the spool up.
+    pub untidy: SyncSender<()>,
 }
 
 impl Keeper for SpoolAndStore {
@@ -66,12 +70,20 @@ impl Keeper for SpoolAndStore {
             }
             return Ok(receipt.durable);
         }
-        if let Err(trouble) = self.store.receive(row(&receipt)) {
+        let row = row(&receipt);
+        let written = if known == Known::New {
+            self.store.receive_lazily(row)
+        } else {
+            self.store.receive(row)
+        };
+        if let Err(trouble) = written {
             if new && let Err(stays) = self.spool.withdraw(&receipt) {
                 crate::limited!(log::Level::Error, "a file without a row stays: {stays}");
             }
             return Err(unwritten(trouble));
         }
+        // Full: it is awake already.
+        let _ = self.untidy.try_send(());
         Ok(receipt.durable)
     }
 

@@ -150,6 +150,12 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         ..Settings::new(&config.ae_title, config.access.clone())
     };
     let learning = Arc::clone(&settings.learning);
+    let (untidy, work) = std::sync::mpsc::sync_channel(1);
+    let tidy = Arc::clone(&spool);
+    std::thread::Builder::new()
+        .name("tidy".into())
+        .spawn(move || keep_tidy(&tidy, &work))
+        .map_err(ServeError::Start)?;
     let front = Front {
         settings,
         inbox: spool.inbox(),
@@ -157,6 +163,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
             spool: Arc::clone(&spool),
             store: store.clone(),
             promiser,
+            untidy,
         }),
         events: door,
         pulse: Arc::clone(&pulse),
@@ -186,7 +193,15 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         model_fault,
         ..Scene::default()
     };
-    let mut desk = Desk::new(config, store, spool, sign, jobs, scene, to_loop);
+    let mut desk = Desk::new(
+        config,
+        store,
+        Arc::clone(&spool),
+        sign,
+        jobs,
+        scene,
+        to_loop,
+    );
     desk.watch(runtime.handle().clone(), pulse, learning, options.watcher);
     desk.take_up();
     desk.ready(address, secure);
@@ -202,6 +217,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
+    spool.close();
     Ok(())
 }
 
@@ -294,10 +310,12 @@ fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
         .filter(|(path, removed)| !removed && !config.state.join(path).exists())
         .map(|(path, _)| path)
         .collect();
-    if found.parts + adopted + gone.len() > 0 {
+    if found.parts + found.rescued + adopted + gone.len() > 0 {
         log::info!(
-            "after the last end: {} parts removed, {adopted} files adopted, {} rows without a file",
+            "after the last end: {} parts removed, {} given their place, {adopted} files adopted, \
+             {} rows without a file",
             found.parts,
+            found.rescued,
             gone.len()
         );
     }
@@ -372,6 +390,23 @@ async fn wake(to: mpsc::Sender<Event>, stop: Option<Stop>) {
         if to.send(event).await.is_err() || last {
             return;
         }
+    }
+}
+
+/// How long images gather before they are tidied up together: long enough that it costs an image
+/// nothing, short enough that the inbox stays small.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The thread that does what no console has to wait for.
+fn keep_tidy(spool: &Spool, work: &std::sync::mpsc::Receiver<()>) {
+    loop {
+        if let Err(trouble) = spool.tidy() {
+            crate::limited!(log::Level::Error, "the inbox cannot be tidied: {trouble}");
+        }
+        if work.recv().is_err() {
+            return;
+        }
+        std::thread::sleep(GATHER);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Taking files away for good, while others may be putting some in.
 
-use super::Spool;
+use super::{INCOMING, Spool};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -20,6 +20,9 @@ impl Spool {
     /// Removes files by their paths in the spool, and the folders that are empty then. What is
     /// gone already is fine, so that a removal that was cut short can be repeated.
     pub fn clear<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> io::Result<()> {
+        // A name that came back in the inbox would bring the image back.
+        self.tidy()?;
+        self.disk.sync_folder(&self.locate(Path::new(INCOMING)))?;
         let mut folders = BTreeSet::new();
         for path in paths {
             self.remove(path)?;

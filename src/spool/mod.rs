@@ -1,16 +1,16 @@
 //! Where instances lie: `spool/<study>/<instance>.dcm`, and `spool/incoming/` for what arrives.
 //!
 //! Both names are hashes of UIDs, so that nothing from the wire forms a path. [`Spool::put`] gives
-//! an arrived part its place and makes it durable, [`Spool::recover`] brings the folder back to a
-//! known state after any kind of end, `clear` takes files away again, and `quota` says whether
-//! there is room. Which instance belongs
-//! to which study in the database is for `store`; the service commits the row between `put` and the
-//! answer to the scanner.
+//! an arrived part its place and makes it durable, [`Spool::tidy`] finishes what no console has to wait
+//! for, [`Spool::recover`] brings the folder back to a known state after any kind of end, `clear` takes
+//! files away again, and `quota` says whether there is room. Which instance belongs to which study in
+//! the database is for `store`; the service writes the row between `put` and the answer to the scanner.
 
 mod clear;
 mod put;
 mod quota;
 mod recover;
+mod tidy;
 
 pub use put::{Placed, Put, PutError, Receipt};
 pub use quota::{Level, Quota};
@@ -32,7 +32,12 @@ const INCOMING: &str = "incoming";
 pub struct Spool {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    inbox: Inbox,
     quota: Quota,
+    /// Instances whose final names have not reached the medium; see [`Spool::tidy`].
+    untidy: Mutex<Vec<tidy::Linked>>,
+    /// Held by whoever tidies up.
+    tidying: Mutex<()>,
     /// Held while a name is chosen and taken, so that two associations cannot choose the same;
     /// the study folders that are known to be durable.
     naming: Mutex<HashSet<String>>,
@@ -48,9 +53,12 @@ impl Spool {
             settle_folder(&*disk, &folder)?;
         }
         Ok(Self {
+            inbox: Inbox::new(Arc::clone(&disk), root.join(INCOMING)),
             disk,
             root: root.to_owned(),
             quota,
+            untidy: Mutex::default(),
+            tidying: Mutex::default(),
             naming: Mutex::default(),
             level: Mutex::default(),
             gate: RwLock::default(),
@@ -60,7 +68,7 @@ impl Spool {
     /// Where reception writes. Call [`Spool::recover`] first.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
-        Inbox::new(Arc::clone(&self.disk), self.root.join(INCOMING))
+        self.inbox.clone()
     }
 
     /// The place of a file whose path in the spool is known.
@@ -72,6 +80,7 @@ impl Spool {
     /// Removes a file that has been put, for a row that could not be committed. Not to be used on a
     /// duplicate, whose file was acknowledged before.
     pub fn withdraw(&self, receipt: &Receipt) -> io::Result<()> {
+        self.forget_part(&receipt.path)?;
         self.remove(&receipt.path)
     }
 

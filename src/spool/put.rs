@@ -5,10 +5,10 @@
 //! is known in another study, only the database can say.
 
 use super::{Spool, place, study_folder};
-use crate::base::disk::{self, Durable, Moved};
+use crate::base::disk::{self, Durable};
 use crate::reception::dimse::Failure;
 use crate::reception::header::Meta;
-use crate::reception::{Arrival, DataDigest, Part, Refusal};
+use crate::reception::{Arrival, DataDigest, Named, Part, Refusal};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -61,9 +61,6 @@ impl From<PutError> for Refusal {
 }
 
 /// A part that has its place, but not yet for good: what [`Spool::settle`] takes.
-///
-/// Between the two a row can be committed while the folder is being flushed. A row whose file a
-/// power cut has taken is dropped at the next start.
 #[derive(Debug)]
 #[must_use]
 pub struct Placed {
@@ -71,7 +68,7 @@ pub struct Placed {
     path: PathBuf,
     revision: u32,
     /// `None` where the same data set was there before.
-    moved: Option<Moved>,
+    named: Option<Named>,
 }
 
 impl Placed {
@@ -94,7 +91,7 @@ impl Placed {
     /// Whether the same data set was there before.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        self.moved.is_none()
+        self.named.is_none()
     }
 }
 
@@ -119,8 +116,8 @@ impl Spool {
         for revision in 1..=MOST_REVISIONS {
             let path = place(&arrival.identity.study, &arrival.identity.sop, revision);
             let place = self.locate(&path);
-            let moved = if !self.disk.exists(&place) {
-                Some(part.rename(&place)?)
+            let named = if !self.disk.exists(&place) {
+                Some(part.name(&place)?)
             } else if self.digest(&place)? == Some(arrival.sha256) {
                 None
             } else {
@@ -130,7 +127,7 @@ impl Spool {
                 arrival,
                 path,
                 revision,
-                moved,
+                named,
             });
         }
         Err(PutError::TooManyRevisions)
@@ -140,9 +137,13 @@ impl Spool {
     pub fn settle(&self, placed: Placed) -> io::Result<Put> {
         let place = self.locate(&placed.path);
         let duplicate = placed.is_duplicate();
-        let settled = match placed.moved {
+        let settled = match placed.named {
             None => disk::confirm(&*self.disk, &place),
-            Some(moved) => moved.settle(&*self.disk).inspect_err(|_| {
+            Some(Named::Linked { part, durable }) => {
+                self.linked(part, &placed.path);
+                Ok(durable)
+            }
+            Some(Named::Moved(moved)) => moved.settle(&*self.disk).inspect_err(|_| {
                 // It will not be acknowledged, so it must not stay.
                 let _ = self.disk.remove(&place);
             }),

@@ -1,14 +1,18 @@
 //! The spool after a restart.
 //!
-//! What was acknowledged lies under its final name, durable. Everything else is one of three
-//! things: a part, which goes; a whole file whose row was never committed, which the service
-//! adopts; an empty study folder, which goes. Every step may be cut short and run again.
+//! What was acknowledged lies under its final name, or in the inbox with a header of ours whose
+//! digest fits: that one gets its place here. Everything else is one of three things: a part, which
+//! goes; a whole file whose row did not reach the medium, which the service adopts; an empty study
+//! folder, which goes. Every step may be cut short and run again.
 
-use super::{INCOMING, Receipt, Spool};
+use super::put::MOST_REVISIONS;
+use super::{INCOMING, Receipt, Spool, study_folder};
 use crate::base::disk;
 use crate::reception::Arrival;
+use crate::reception::DataDigest;
 use crate::reception::header::{Meta, MetaFault};
-use crate::reception::prescan::{self, Fault, Limits};
+use crate::reception::prescan::{self, Fault, Identity, Limits};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +30,9 @@ pub struct Found {
 pub struct Recovered {
     /// Parts that were removed.
     pub parts: usize,
-    /// Files that are there, sorted by path. Rows without one of these have lost their file, files
+    /// Instances that lay in the inbox, whole, and have their place now.
+    pub rescued: usize,
+    /// Files that are there, those of a study in the order in which they came under one UID. Rows without one of these have lost their file, files
     /// without a row want [`Spool::adopt`].
     pub files: Vec<Found>,
 }
@@ -47,36 +53,101 @@ pub enum AdoptError {
 }
 
 impl Spool {
-    /// Removes what never became whole and lists what is there.
+    /// Gives what is whole its place, removes the rest, and lists what is there.
     pub fn recover(&self) -> io::Result<Recovered> {
         let mut recovered = Recovered::default();
+        let (mut placed, mut folders) = (Vec::new(), BTreeSet::new());
         let incoming = self.locate(Path::new(INCOMING));
         for entry in self.disk.list(&incoming)? {
-            if !entry.folder {
-                self.disk.remove(&incoming.join(entry.name))?;
+            if entry.folder {
+                continue;
+            }
+            let part = incoming.join(entry.name);
+            if entry.bytes > 0 {
+                if let Some((identity, digest)) = self.whole(&part)?
+                    && let Some(folder) = self.rescue(&part, &identity, digest)?
+                {
+                    folders.insert(folder);
+                    placed.push(part);
+                    continue;
+                }
                 recovered.parts += 1;
             }
+            self.disk.remove(&part)?;
         }
+        // The old names go after the new ones are safe, and not before.
+        for folder in folders {
+            self.disk.sync_folder(&folder)?;
+        }
+        recovered.rescued = placed.len();
+        for part in placed {
+            self.disk.remove(&part)?;
+        }
+        recovered.files = self.files()?;
+        Ok(recovered)
+    }
+
+    /// Who lies in the inbox, if its digest says that all of it is there.
+    fn whole(&self, part: &Path) -> io::Result<Option<(Identity, DataDigest)>> {
+        let mut file = self.disk.open(part)?;
+        let Ok((meta, _)) = Meta::read(&mut file) else {
+            return Ok(None);
+        };
+        let (Some(digest), Some(syntax)) = (meta.sha256, meta.transfer_syntax()) else {
+            return Ok(None);
+        };
+        if self.digest(part)? != Some(digest) {
+            return Ok(None);
+        }
+        let identity = prescan::scan(file, syntax, &Limits::default());
+        Ok(identity.ok().map(|identity| (identity, digest)))
+    }
+
+    /// Gives a part its place, where it may be already, and says in which folder that is.
+    fn rescue(
+        &self,
+        part: &Path,
+        identity: &Identity,
+        digest: DataDigest,
+    ) -> io::Result<Option<PathBuf>> {
+        let folder = self.root.join(study_folder(&identity.study));
+        disk::settle_folder(&*self.disk, &folder)?;
+        for revision in 1..=MOST_REVISIONS {
+            let place = self.locate(&super::place(&identity.study, &identity.sop, revision));
+            if !self.disk.exists(&place) {
+                self.disk.link(part, &place)?;
+            } else if self.digest(&place)? != Some(digest) {
+                continue;
+            }
+            return Ok(Some(folder));
+        }
+        Ok(None)
+    }
+
+    /// The instances that have their place. Empty folders go.
+    pub fn files(&self) -> io::Result<Vec<Found>> {
+        let mut files = Vec::new();
         for study in self.disk.list(&self.root)? {
             if !study.folder || study.name == INCOMING {
                 continue;
             }
             let folder = self.root.join(&study.name);
-            let files = self.disk.list(&folder)?;
-            if files.is_empty() {
+            let names = self.disk.list(&folder)?;
+            if names.is_empty() {
                 self.disk.remove_folder(&folder)?;
                 continue;
             }
-            for file in files {
+            for file in names {
                 let path = Path::new(&study.name).join(&file.name);
                 if path.extension().is_some_and(|e| e == "dcm") && !file.folder {
                     let bytes = file.bytes;
-                    recovered.files.push(Found { path, bytes });
+                    files.push(Found { path, bytes });
                 }
             }
         }
-        recovered.files.sort();
-        Ok(recovered)
+        // A later revision has a longer name.
+        files.sort_by_key(|found| (found.path.as_os_str().len(), found.path.clone()));
+        Ok(files)
     }
 
     /// Reads who a file without a row is, and makes sure that it is durable.
@@ -86,7 +157,7 @@ impl Spool {
         let (meta, header) = Meta::read(&mut file)?;
         let syntax = meta.transfer_syntax().ok_or(AdoptError::Syntax)?;
         let identity = prescan::scan(file, syntax, limits)?;
-        let revision = (1..=super::put::MOST_REVISIONS)
+        let revision = (1..=MOST_REVISIONS)
             .find(|&revision| found.path == super::place(&identity.study, &identity.sop, revision))
             .ok_or(AdoptError::Misplaced)?;
         let arrival = Arrival {

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::disk::{FaultyDisk, Trouble};
 use crate::reception::TransferSyntax;
 use crate::reception::header::Meta;
-use crate::reception::prescan::{Identity, Limits};
+use crate::reception::prescan::Limits;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -44,33 +44,46 @@ fn open(disk: &FaultyDisk) -> io::Result<Spool> {
     )
 }
 
-fn store(spool: &Spool, inbox: &Inbox, data: &[u8]) -> Result<Put, PutError> {
+/// How a data set comes into the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Held in memory and written at once.
+    Whole,
+    /// Written as it comes.
+    Pieces,
+}
+
+fn store(spool: &Spool, inbox: &Inbox, way: Way, data: &[u8]) -> Result<Put, PutError> {
     let limits = Limits::default();
     let identity = crate::reception::prescan::scan(data, SYNTAX, &limits).unwrap();
+    let sha256 = Sha256::digest(data).into();
     let meta = Meta {
         sop_class: identity.sop_class.clone(),
         sop: identity.sop.as_str().to_owned(),
         syntax: SYNTAX.uid().to_owned(),
         source: "CT1".to_owned(),
+        sha256: (way == Way::Whole).then_some(sha256),
     };
-    let mut part = inbox.begin(&meta)?;
-    let (first, second) = data.split_at(data.len() / 2);
-    part.write(first)?;
-    part.write(second)?;
-    let arrival = arrival(identity, &part);
-    spool.put(part, arrival)
-}
-
-fn arrival(identity: Identity, part: &Part) -> Arrival {
-    Arrival {
+    let part = match way {
+        Way::Whole => inbox.whole(&meta, data)?,
+        Way::Pieces => {
+            let mut part = inbox.begin(&meta)?;
+            let (first, second) = data.split_at(data.len() / 2);
+            part.write(first)?;
+            part.write(second)?;
+            part
+        }
+    };
+    let arrival = Arrival {
         identity,
         syntax: SYNTAX,
-        sha256: part.sha256(),
+        sha256,
         bytes: part.bytes(),
         calling: "CT1".to_owned(),
         peer: None,
         association: None,
-    }
+    };
+    spool.put(part, arrival)
 }
 
 fn content(disk: &FaultyDisk, path: &Path) -> Vec<u8> {
@@ -94,19 +107,24 @@ fn transfer() -> Vec<Vec<u8>> {
     sent
 }
 
-/// Sends until the disk gives up; brings back what was acknowledged.
+/// Sends until the disk gives up, one way or the other, and tidies up in between; brings back what
+/// was acknowledged.
 fn run(disk: &FaultyDisk) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut acknowledged = BTreeMap::new();
     let Ok(spool) = open(disk) else {
         return acknowledged;
     };
     let inbox = spool.inbox();
-    for data in transfer() {
-        match store(&spool, &inbox, &data) {
+    for (n, data) in transfer().into_iter().enumerate() {
+        let way = if n % 3 == 1 { Way::Pieces } else { Way::Whole };
+        match store(&spool, &inbox, way, &data) {
             Ok(Put::New(receipt) | Put::Duplicate(receipt)) => {
                 acknowledged.insert(receipt.path, data);
             }
             Err(_) => {}
+        }
+        if n % 4 == 2 {
+            let _ = spool.tidy();
         }
     }
     acknowledged
@@ -124,6 +142,9 @@ fn every_instance_has_one_place_and_duplicates_none() {
     let spool = open(&disk).unwrap();
     let recovered = spool.recover().unwrap();
     assert_eq!((recovered.parts, recovered.files.len()), (0, 7));
+    // What has not been tidied up had its place already.
+    assert!(recovered.rescued > 0);
+    assert_eq!(spool.recover().unwrap().rescued, 0);
     let revisions: Vec<u32> = recovered
         .files
         .iter()
@@ -185,11 +206,15 @@ fn a_full_or_failing_disk_leaves_no_half_instance() {
             disk.plan(step, trouble);
             let acknowledged = run(&disk);
             let Ok(spool) = open(&disk) else { continue };
-            let parts = disk.list(Path::new("/spool/incoming")).unwrap();
+            let recovered = spool.recover().unwrap();
             // Where the removal itself fails, the part waits for the next start.
-            assert!(parts.is_empty() || trouble == Trouble::Fails, "at {step}");
-            let files = spool.recover().unwrap().files;
-            assert_eq!(files.len(), acknowledged.len(), "{trouble:?} at {step}");
+            let parts = recovered.parts;
+            assert!(parts == 0 || trouble == Trouble::Fails, "at {step}");
+            let files = recovered.files.len();
+            // An image that was whole and whose removal failed may come back.
+            let most = acknowledged.len() + usize::from(trouble == Trouble::Fails);
+            assert!(files >= acknowledged.len(), "{trouble:?} at {step}");
+            assert!(files <= most, "{trouble:?} at {step}");
         }
     }
 }
@@ -215,7 +240,10 @@ fn one_uid_cannot_fill_the_disk() {
     let spool = open(&disk).unwrap();
     let inbox = spool.inbox();
     let outcomes: Vec<bool> = (0..20)
-        .map(|n| store(&spool, &inbox, &data_set("1.5", "1.6", &n.to_string())).is_ok())
+        .map(|n| {
+            let data = data_set("1.5", "1.6", &n.to_string());
+            store(&spool, &inbox, Way::Whole, &data).is_ok()
+        })
         .collect();
     assert_eq!(outcomes.iter().filter(|&&kept| kept).count(), 16);
 }
@@ -230,4 +258,58 @@ fn no_name_contains_anything_of_a_uid() {
     assert!(!text.contains("113619"));
     let plain = |c: char| c.is_ascii_hexdigit() || "/.dcm".contains(c);
     assert!(text.chars().all(plain), "{text}");
+}
+
+/// A file in the inbox counts if its digest says that it is whole, and goes otherwise.
+#[test]
+fn what_lies_in_the_inbox_is_believed_by_its_digest() {
+    let disk = FaultyDisk::new();
+    let spool = open(&disk).unwrap();
+    let data = data_set("1.5", "1.6", "as scanned");
+    let Put::New(receipt) = store(&spool, &spool.inbox(), Way::Whole, &data).unwrap() else {
+        panic!("it is new");
+    };
+    // The cut has taken the final name and left the one in the inbox.
+    let lost = disk.reboot(0);
+    assert!(!lost.exists(&spool.locate(&receipt.path)));
+    let entries = lost.list(Path::new("/spool/incoming")).unwrap();
+    let part = entries.iter().find(|entry| entry.bytes > 0).unwrap();
+    let part = Path::new("/spool/incoming").join(&part.name);
+    let mut bytes = Vec::new();
+    lost.open(&part).unwrap().read_to_end(&mut bytes).unwrap();
+    let digest = Sha256::digest(&data);
+    let at = bytes
+        .windows(32)
+        .position(|window| window == digest.as_slice());
+    for byte in [at.unwrap(), bytes.len() - 1] {
+        let damaged = lost.reboot(1);
+        damaged.remove(&part).unwrap();
+        let mut other = bytes.clone();
+        other[byte] ^= 1;
+        let mut file = damaged.create(&part).unwrap();
+        std::io::Write::write_all(&mut file, &other).unwrap();
+        let recovered = open(&damaged).unwrap().recover().unwrap();
+        let counts = (recovered.parts, recovered.rescued, recovered.files.len());
+        assert_eq!(counts, (1, 0, 0), "byte {byte}");
+    }
+    let recovered = open(&lost).unwrap().recover().unwrap();
+    assert_eq!((recovered.parts, recovered.rescued), (0, 1));
+    assert_eq!(recovered.files[0].path, receipt.path);
+    assert_eq!(content(&lost, &spool.locate(&receipt.path)), data);
+}
+
+/// What was taken away for good does not come back out of the inbox.
+#[test]
+fn a_cleared_image_stays_away() {
+    let disk = FaultyDisk::new();
+    let spool = open(&disk).unwrap();
+    let data = data_set("1.5", "1.6", "as scanned");
+    let Put::New(receipt) = store(&spool, &spool.inbox(), Way::Whole, &data).unwrap() else {
+        panic!("it is new");
+    };
+    spool.clear([receipt.path.as_path()]).unwrap();
+    for seed in 0..12 {
+        let disk = disk.reboot(seed);
+        assert!(open(&disk).unwrap().recover().unwrap().files.is_empty());
+    }
 }

@@ -1,7 +1,7 @@
 //! What reception writes: instances, the series and studies they belong to.
 
 use super::writer::{Store, StoreError};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// An instance that is durable in the spool and wants its row.
 #[derive(Clone, Debug)]
@@ -57,31 +57,26 @@ impl Store {
         patient: &str,
         sha256: &str,
     ) -> Result<Known, StoreError> {
-        let (sop, study, sha) = (sop_uid.to_owned(), study_uid.to_owned(), sha256.to_owned());
-        let patient = patient.to_owned();
         self.run(move |c| {
-            let elsewhere: Option<i64> = c
-                .prepare_cached(
-                    "SELECT 1 FROM instances WHERE sop_uid=?1 AND (study_uid<>?2 \
-                     OR (patient<>?3 AND patient<>'' AND ?3<>'')) LIMIT 1",
-                )?
-                .query_row([&sop, &study, &patient], |row| row.get(0))
-                .optional()?;
-            if elsewhere.is_some() {
-                return Ok(Known::OtherStudy);
+            let mut query = c.prepare_cached(
+                "SELECT study_uid, patient, sha256, path FROM instances WHERE sop_uid=?1 ORDER BY id",
+            )?;
+            let mut rows = query.query([sop_uid])?;
+            let mut known = Known::New;
+            while let Some(row) = rows.next()? {
+                let (study, whose, sha): (String, String, String) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                let both_say = !whose.is_empty() && !patient.is_empty();
+                if study != study_uid || (both_say && whose != patient) {
+                    return Ok(Known::OtherStudy);
+                }
+                if sha == sha256 {
+                    known = Known::Duplicate;
+                } else if known == Known::New {
+                    known = Known::Changed { path: row.get(3)? };
+                }
             }
-            let same: Option<i64> = c
-                .prepare_cached("SELECT id FROM instances WHERE sop_uid=?1 AND sha256=?2")?
-                .query_row([&sop, &sha], |row| row.get(0))
-                .optional()?;
-            if same.is_some() {
-                return Ok(Known::Duplicate);
-            }
-            let first: Option<String> = c
-                .prepare_cached("SELECT path FROM instances WHERE sop_uid=?1 ORDER BY id LIMIT 1")?
-                .query_row([&sop], |row| row.get(0))
-                .optional()?;
-            Ok(first.map_or(Known::New, |path| Known::Changed { path }))
+            Ok(known)
         })
     }
 
@@ -109,80 +104,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is written then, and the instance must not be acknowledged.
     pub fn receive(&self, new: NewInstance) -> Result<bool, StoreError> {
-        self.run(move |c| {
-            let t = c.transaction()?;
-            t.prepare_cached(
-                "INSERT INTO studies (study_uid, state, first_seen, changed) \
-                 VALUES (?1, 'receiving', ?2, ?2) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![new.study_uid, new.at_ms])?;
-            t.prepare_cached(
-                "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                new.series_uid,
-                new.study_uid,
-                new.modality,
-                new.at_ms
-            ])?;
-            let first: bool = t
-                .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM instances WHERE sop_uid=?1)")?
-                .query_row([&new.sop_uid], |row| row.get(0))?;
-            let quarantined = (!first).then_some(new.at_ms);
-            let inserted = t
-                .prepare_cached(
-                    "INSERT INTO instances (sop_uid, series_uid, study_uid, sop_class, syntax, \
-                     path, bytes, sha256, calling_ae, peer, received, patient, quarantined) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-                     ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![
-                    new.sop_uid,
-                    new.series_uid,
-                    new.study_uid,
-                    new.sop_class,
-                    new.syntax,
-                    new.path,
-                    i64::try_from(new.bytes).unwrap_or(i64::MAX),
-                    new.sha256,
-                    new.calling_ae,
-                    new.peer,
-                    new.at_ms,
-                    new.patient,
-                    quarantined
-                ])?;
-            if inserted == 1 && !first {
-                t.execute(
-                    "INSERT INTO state_changes (study_uid, at, state, why) SELECT study_uid, ?2, state, \
-                     'an image came again with other content: it is kept aside, the first one \
-                     counts' FROM studies WHERE study_uid=?1",
-                    params![new.study_uid, new.at_ms],
-                )?;
-            } else if inserted == 1 {
-                let reopened = t
-                    .prepare_cached(
-                        "UPDATE studies SET state='receiving', changed=?2 \
-                         WHERE study_uid=?1 AND state <> 'receiving'",
-                    )?
-                    .execute(params![new.study_uid, new.at_ms])?;
-                if reopened == 1 {
-                    t.execute(
-                        "INSERT INTO state_changes (study_uid, at, state, why) \
-                         VALUES (?1, ?2, 'receiving', 'further images came')",
-                        params![new.study_uid, new.at_ms],
-                    )?;
-                }
-            } else {
-                t.execute(
-                    "UPDATE instances SET resent = resent + 1, removed = NULL \
-                     WHERE sop_uid=?1 AND sha256=?2",
-                    [&new.sop_uid, &new.sha256],
-                )?;
-            }
-            t.commit()?;
-            Ok(inserted == 1)
-        })
+        self.run(move |c| write(c, &new))
+    }
+
+    /// As [`Store::receive`], without waiting for the medium. For an instance that is [`Known::New`]
+    /// and whose file is durable: a row that is lost is made again of its file at the next start.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn receive_lazily(&self, new: NewInstance) -> Result<bool, StoreError> {
+        self.run_lazily(move |c| write(c, &new))
     }
 
     /// The instances of a study; of one that came again with other content, the first.
@@ -233,6 +164,81 @@ impl Store {
             t.commit()
         })
     }
+}
+
+fn write(c: &mut Connection, new: &NewInstance) -> rusqlite::Result<bool> {
+    let t = c.transaction()?;
+    t.prepare_cached(
+        "INSERT INTO studies (study_uid, state, first_seen, changed) \
+         VALUES (?1, 'receiving', ?2, ?2) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![new.study_uid, new.at_ms])?;
+    t.prepare_cached(
+        "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
+         VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![
+        new.series_uid,
+        new.study_uid,
+        new.modality,
+        new.at_ms
+    ])?;
+    let first: bool = t
+        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM instances WHERE sop_uid=?1)")?
+        .query_row([&new.sop_uid], |row| row.get(0))?;
+    let quarantined = (!first).then_some(new.at_ms);
+    let inserted = t
+        .prepare_cached(
+            "INSERT INTO instances (sop_uid, series_uid, study_uid, sop_class, syntax, \
+             path, bytes, sha256, calling_ae, peer, received, patient, quarantined) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            new.sop_uid,
+            new.series_uid,
+            new.study_uid,
+            new.sop_class,
+            new.syntax,
+            new.path,
+            i64::try_from(new.bytes).unwrap_or(i64::MAX),
+            new.sha256,
+            new.calling_ae,
+            new.peer,
+            new.at_ms,
+            new.patient,
+            quarantined
+        ])?;
+    if inserted == 1 && !first {
+        t.execute(
+            "INSERT INTO state_changes (study_uid, at, state, why) SELECT study_uid, ?2, state, \
+             'an image came again with other content: it is kept aside, the first one \
+             counts' FROM studies WHERE study_uid=?1",
+            params![new.study_uid, new.at_ms],
+        )?;
+    } else if inserted == 1 {
+        let reopened = t
+            .prepare_cached(
+                "UPDATE studies SET state='receiving', changed=?2 \
+                 WHERE study_uid=?1 AND state <> 'receiving'",
+            )?
+            .execute(params![new.study_uid, new.at_ms])?;
+        if reopened == 1 {
+            t.execute(
+                "INSERT INTO state_changes (study_uid, at, state, why) \
+                 VALUES (?1, ?2, 'receiving', 'further images came')",
+                params![new.study_uid, new.at_ms],
+            )?;
+        }
+    } else {
+        t.execute(
+            "UPDATE instances SET resent = resent + 1, removed = NULL \
+             WHERE sop_uid=?1 AND sha256=?2",
+            [&new.sop_uid, &new.sha256],
+        )?;
+    }
+    t.commit()?;
+    Ok(inserted == 1)
 }
 
 #[cfg(test)]

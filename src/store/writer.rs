@@ -1,15 +1,11 @@
-//! Opening, migrating, and the one thread that writes.
+//! Opening, migrating, and the one connection that writes.
 
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 /// "scns", so that `file` and a technician's sqlite3 can tell our database from others.
 const APPLICATION_ID: i32 = 0x7363_6e73;
-
-/// Work waiting for the writer. Callers wait for their answer, so the queue is as long as there
-/// are threads that write at once: associations, the worker, the service loop.
-const QUEUE: usize = 64;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
 const MIGRATIONS: [&str; 4] = [
@@ -19,12 +15,11 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("schema/004.sql"),
 ];
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
-
-/// A handle on the database; clones share the writer.
+/// A handle on the database; clones share the connection. Callers take turns on their own threads: a
+/// thread of its own for the connection would cost each image two changes of threads for each question.
 #[derive(Clone)]
 pub struct Store {
-    jobs: SyncSender<Job>,
+    connection: Arc<Mutex<Connection>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +37,7 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens or makes the database at `path`, checks it, migrates it, starts the writer.
+    /// Opens or makes the database at `path`, checks it, migrates it.
     ///
     /// # Errors
     /// [`StoreError`]; a damaged file is left as it is, for the caller to set aside.
@@ -53,30 +48,32 @@ impl Store {
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
         migrate(&mut connection)?;
-        let (jobs, work) = sync_channel::<Job>(QUEUE);
-        std::thread::Builder::new()
-            .name("store".into())
-            .spawn(move || {
-                while let Ok(job) = work.recv() {
-                    job(&mut connection);
-                }
-            })
-            .map_err(|_| StoreError::Stopped)?;
-        Ok(Self { jobs })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection })
     }
 
-    /// Runs `work` on the writer's thread and waits for what it returns.
-    pub(super) fn run<R: Send + 'static>(
+    /// Runs `work` when it is its turn, and returns what it returns.
+    pub(super) fn run<R>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<R> + Send + 'static,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<R>,
     ) -> Result<R, StoreError> {
-        let (answer, wait) = sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            // The caller waits below; it can only be gone with the whole process.
-            let _ = answer.send(work(connection));
-        });
-        self.jobs.send(job).map_err(|_| StoreError::Stopped)?;
-        Ok(wait.recv().map_err(|_| StoreError::Stopped)??)
+        // A panic in the middle of a transaction: nobody knows what the connection is good for.
+        let mut connection = self.connection.lock().map_err(|_| StoreError::Stopped)?;
+        Ok(work(&mut connection)?)
+    }
+
+    /// As [`Store::run`], for what need not survive a loss of power by itself: what is written goes
+    /// to the log of the database and reaches the medium with the next transaction that does.
+    pub(super) fn run_lazily<R>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<R>,
+    ) -> Result<R, StoreError> {
+        self.run(|connection| {
+            connection.execute_batch("PRAGMA synchronous=NORMAL")?;
+            let done = work(connection);
+            connection.execute_batch("PRAGMA synchronous=FULL")?;
+            done
+        })
     }
 
     /// Copies the whole database to `target`, consistent while the box works on.

@@ -304,14 +304,23 @@ impl Home {
         self.check_whole("spool");
     }
 
-    /// No file in this folder of the state was begun and never finished.
+    /// No file in this folder of the state was begun and never finished. Empty parts wait for the
+    /// next images; a part with content may be one that is about to be tidied up.
     pub fn check_whole(&self, folder: &str) {
-        let half: Vec<PathBuf> = files_below(&self.state().join(folder))
-            .into_iter()
-            .filter(|path| path.extension().is_none_or(|e| e == "part" || e == "tmp"))
-            .filter(|path| path.file_name().is_some_and(|name| name != "SHA256SUMS"))
-            .collect();
-        assert!(half.is_empty(), "{half:?}");
+        let begun = Instant::now();
+        loop {
+            let half: Vec<PathBuf> = files_below(&self.state().join(folder))
+                .into_iter()
+                .filter(|path| path.extension().is_none_or(|e| e == "part" || e == "tmp"))
+                .filter(|path| path.file_name().is_some_and(|name| name != "SHA256SUMS"))
+                .filter(|path| path.metadata().is_ok_and(|about| about.len() > 0))
+                .collect();
+            if half.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{half:?}");
+            std::thread::sleep(POLL);
+        }
     }
 }
 

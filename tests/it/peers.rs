@@ -35,6 +35,23 @@ pub fn python_with(modules: &[&str]) -> Option<Command> {
     Some(Command::new(python))
 }
 
+/// Whether node is here and finds this package (`NODE_PATH`, see `tests/peers/package.json`).
+pub fn node_with(package: &str) -> bool {
+    let found = Command::new("node")
+        .args(["-e", "require(process.argv[1])", package])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        missing(&format!(
+            "node with {package} on NODE_PATH is not installed"
+        ));
+    }
+    found
+}
+
 /// Another program on the path, tried with `probe` as its only argument.
 #[allow(dead_code, reason = "for the modules that talk to DICOM peers")]
 pub fn program(name: &str, probe: &str) -> Option<Command> {

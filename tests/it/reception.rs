@@ -5,6 +5,7 @@ mod certificates;
 mod dcmtk;
 mod everything;
 pub mod hostile;
+mod matrix;
 mod raw;
 mod secure;
 pub mod talk;
@@ -126,9 +127,9 @@ impl Station {
 
     /// Data sets that are kept, sorted; fails if anything else lies in the spool.
     fn kept(&self) -> Vec<Vec<u8>> {
-        let incoming = self.disk.list(&self.root.join("incoming")).unwrap();
-        assert!(incoming.is_empty(), "left in the inbox: {incoming:?}");
-        let files = self.spool.recover().unwrap().files;
+        self.spool.tidy().unwrap();
+        assert!(!self.has_parts(), "something is left in the inbox");
+        let files = self.spool.files().unwrap();
         let mut kept: Vec<Vec<u8>> = files
             .iter()
             .map(|found| {
@@ -141,6 +142,12 @@ impl Station {
             .collect();
         kept.sort();
         kept
+    }
+
+    /// Whether anything but empty files, which wait for the next images, is in the inbox.
+    fn has_parts(&self) -> bool {
+        let incoming = self.disk.list(&self.root.join("incoming")).unwrap();
+        incoming.iter().any(|entry| entry.bytes > 0)
     }
 
     /// Waits for the end of an association.

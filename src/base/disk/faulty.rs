@@ -9,7 +9,7 @@
 use super::{Disk, DiskFile, Entry, ReadSeek, Space};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -247,16 +247,17 @@ impl State {
         }
     }
 
-    /// Bytes of all files that still have a name.
+    /// Bytes of all files that still have a name, whose second name costs nothing.
     fn used(&self) -> u64 {
         let named = self.folders.values().flat_map(|f| f.seen.values());
-        named
+        let files: BTreeSet<u64> = named
             .filter_map(|node| match node {
-                Node::File(id) => self.contents.get(id),
+                Node::File(id) => Some(*id),
                 Node::Folder => None,
             })
-            .map(|content| content.seen.len() as u64)
-            .sum()
+            .collect();
+        let contents = files.iter().filter_map(|id| self.contents.get(id));
+        contents.map(|content| content.seen.len() as u64).sum()
     }
 }
 
@@ -319,6 +320,14 @@ impl Disk for FaultyDisk {
         Ok(Box::new(Handle { disk, id }))
     }
 
+    fn reopen(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let state = self.state();
+        state.powered()?;
+        let id = state.file(path)?;
+        let disk = self.clone();
+        Ok(Box::new(Handle { disk, id }))
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadSeek>> {
         let state = self.state();
         state.powered()?;
@@ -350,6 +359,19 @@ impl Disk for FaultyDisk {
             state.folder(new)?.change(put);
             let gone = Change::Drop(name.to_owned());
             state.folder(old)?.change(gone);
+            Ok(())
+        })
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|state| {
+            let node = Node::File(state.file(from)?);
+            if state.node(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            let (folder, name) = split(to)?;
+            let put = Change::Put(name.to_owned(), node);
+            state.folder(folder)?.change(put);
             Ok(())
         })
     }
@@ -425,7 +447,7 @@ impl Disk for FaultyDisk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{settle, settle_folder};
+    use super::super::{reserve, settle, settle_folder};
     use super::*;
 
     fn one_file(disk: &FaultyDisk) -> io::Result<super::super::Durable> {
@@ -449,6 +471,27 @@ mod tests {
         for seed in 0..50 {
             assert_eq!(read(&disk.reboot(seed), "/d/f").unwrap(), b"content");
         }
+    }
+
+    #[test]
+    fn a_reserved_name_needs_one_flush() {
+        let disk = FaultyDisk::new();
+        let folder = Path::new("/d");
+        settle_folder(&disk, folder).unwrap();
+        let names = reserve(&disk, folder, ["f".to_owned()]).unwrap();
+        let mut file = names[0].open(&disk).unwrap();
+        file.write_all(b"content").unwrap();
+        names[0].fill(file).unwrap();
+        disk.link(Path::new("/d/f"), Path::new("/d/g")).unwrap();
+        for seed in 0..50 {
+            assert_eq!(read(&disk.reboot(seed), "/d/f").unwrap(), b"content");
+        }
+        assert_eq!(
+            read(&disk.reboot(0), "/d/g"),
+            None,
+            "a name without a flush"
+        );
+        assert_eq!(disk.space(folder).unwrap().used, 7);
     }
 
     #[test]

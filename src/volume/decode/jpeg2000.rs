@@ -2,7 +2,10 @@
 //!
 //! The decoder gives f32 samples with the level shift of unsigned data applied in all cases, so
 //! signed streams come 2^(P-1) too high; the sign stands in the stream's own SIZ marker, which
-//! some writers fill differently from the DICOM header.
+//! some writers fill differently from the DICOM header. It builds every tile, precinct and code-block
+//! that a stream asks for; `bounds` sees to it that these are not millions.
+
+mod bounds;
 
 use super::{DecodeError, Layout, extend_sign, guarded};
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
@@ -24,6 +27,7 @@ fn codestream(data: &[u8], layout: Layout) -> Result<Vec<u16>, DecodeError> {
     let Some(&ssiz) = stream.get(SSIZ) else {
         return Err(damaged("no codestream".to_owned()));
     };
+    bounds::check(stream).map_err(|what| damaged(what.to_owned()))?;
     let (signed, precision) = (ssiz & 0x80 != 0, u32::from(ssiz & 0x7F) + 1);
 
     let image =

@@ -55,11 +55,14 @@ async fn titles_are_kept_as_they_came() {
     let _talk = door.ask(&request).await;
     let refused = station.event(|event| matches!(event, Event::Refused { .. }));
     let Event::Refused {
-        calling, called, ..
+        calling,
+        called,
+        why,
+        ..
     } = refused.await
     else {
         unreachable!()
     };
     assert_eq!(calling, "c\\xe9\\x1b\\\\");
-    assert_eq!(called, "nobody");
+    assert_eq!((called.as_str(), why), ("nobody", Why::BadCalledTitle));
 }

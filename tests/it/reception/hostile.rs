@@ -122,6 +122,22 @@ async fn an_operation_on_a_storage_context(door: &Door) {
     talk.release().await;
 }
 
+async fn a_command_in_two_values(door: &Door) {
+    let mut talk = door.open().await;
+    let command = echo(77).to_bytes();
+    let (first, second) = command.split_at(11);
+    for (flags, bytes) in [(1, first), (3, second)] {
+        let mut value = (bytes.len() as u32 + 2).to_be_bytes().to_vec();
+        value.extend([1, flags]);
+        value.extend(bytes);
+        talk.send_bytes(&pdu(4, &value)).await;
+    }
+    let answer = talk.hear().await;
+    assert_eq!((answer.field, answer.message_id), (0x8030, 77));
+    assert_eq!(answer.sop_class, VERIFICATION);
+    talk.release().await;
+}
+
 async fn wrong_called_title(door: &Door) {
     let request = Request {
         called: Some("scanside"),
@@ -176,6 +192,11 @@ async fn things_out_of_order(door: &Door) {
     talk.aborted(AbortReason::UnexpectedPdu).await;
     let mut talk = door.open().await;
     talk.send(9, &echo(1), None).await;
+    talk.aborted(AbortReason::InvalidPduParameter).await;
+    // A data set that no command has announced.
+    let mut talk = door.open().await;
+    talk.send_bytes(&pdu(4, &[0, 0, 0, 6, 1, 2, 1, 2, 3, 4]))
+        .await;
     talk.aborted(AbortReason::InvalidPduParameter).await;
     let mut talk = door.open().await;
     let answer = Command {
@@ -368,6 +389,7 @@ pub async fn play(door: &Door, mut before: impl FnMut(&str), mut after: impl FnM
             deflate_bomb,
             paths_for_uids,
             an_operation_on_a_storage_context,
+            a_command_in_two_values,
             wrong_called_title,
             other_protocol_and_application,
             too_long_a_pdu,

@@ -1,0 +1,4 @@
+//! See `bodies::study`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| scanside_fuzz::study(bytes));

@@ -1,0 +1,194 @@
+//! Other people's senders, each accepted transfer syntax, one association for all and one per image:
+//! whatever comes is kept with the very pixels that were sent.
+
+use super::{CT, Station, slice, uid};
+use crate::peers;
+use dicom_core::value::PixelFragmentSequence;
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::{FileMetaTableBuilder, open_file};
+use scanside::reception::TransferSyntax as S;
+use scanside::service::files::{read_header, read_pixels};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const STUDY: u32 = 90;
+
+/// What an image is to the matrix: its syntax and its pixels.
+type Images = BTreeMap<String, (S, Vec<u16>)>;
+
+/// Two images in each syntax, written by DCMTK, or for JPEG 2000 around a stream of OpenJPEG.
+fn files(folder: &Path) -> Option<BTreeMap<S, Vec<PathBuf>>> {
+    let tools: [(S, &str, &[&str]); 7] = [
+        (S::ExplicitLittle, "dcmconv", &["+te"]),
+        (S::ImplicitLittle, "dcmconv", &["+ti"]),
+        (S::ExplicitBig, "dcmconv", &["+tb"]),
+        (S::Deflated, "dcmconv", &["+td"]),
+        (S::JpegLosslessSv1, "dcmcjpeg", &["+e1"]),
+        (S::JpegLossless, "dcmcjpeg", &["+el", "+sv", "6"]),
+        (S::Rle, "dcmcrle", &[]),
+    ];
+    let mut files: BTreeMap<S, Vec<PathBuf>> = BTreeMap::new();
+    let plain = folder.join("plain");
+    let mut n = 0;
+    for (syntax, tool, options) in tools {
+        for _ in 0..2 {
+            n += 1;
+            std::fs::write(&plain, slice(STUDY, n, 40, S::ExplicitLittle)).unwrap();
+            let file = folder.join(format!("{n}.dcm"));
+            // Instance and pixels stay what they are, whatever the syntax.
+            let mut command = peers::program(tool, "--version")?;
+            if tool == "dcmcjpeg" {
+                command.arg("+un");
+            }
+            peers::run(command.args(options).arg(&plain).arg(&file));
+            files.entry(syntax).or_default().push(file);
+        }
+    }
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/decode");
+    for (syntax, seed) in [(S::Jpeg2000Lossless, "j2k-0-1"), (S::Jpeg2000, "j2k-1-1")] {
+        // Seven bytes say how the frame is to be read.
+        let seed = std::fs::read(seeds.join(seed)).unwrap()[7..].to_vec();
+        for _ in 0..2 {
+            n += 1;
+            std::fs::write(&plain, slice(STUDY, n, 40, S::ExplicitLittle)).unwrap();
+            let mut object = open_file(&plain).unwrap().into_inner();
+            let frame = PixelFragmentSequence::new_fragments(vec![seed.clone()]);
+            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, frame));
+            let meta = FileMetaTableBuilder::new()
+                .media_storage_sop_class_uid(CT)
+                .media_storage_sop_instance_uid(uid(STUDY, n))
+                .transfer_syntax(syntax.uid());
+            let file = folder.join(format!("{n}.dcm"));
+            object
+                .with_meta(meta)
+                .unwrap()
+                .write_to_file(&file)
+                .unwrap();
+            files.entry(syntax).or_default().push(file);
+        }
+    }
+    Some(files)
+}
+
+fn image(path: &Path) -> (String, (S, Vec<u16>)) {
+    let header = read_header(path).unwrap();
+    let syntax = S::from_uid(&header.transfer_syntax).unwrap();
+    let pixels = read_pixels(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    (header.sop.to_string(), (syntax, pixels.words))
+}
+
+fn kept(station: &Station) -> Images {
+    station.spool.tidy().unwrap();
+    let files = station.spool.files().unwrap();
+    let place = |found: &scanside::spool::Found| station.spool.locate(&found.path);
+    files.iter().map(|found| image(&place(found))).collect()
+}
+
+/// How a program is told to send these files; nothing where it cannot propose their syntax.
+type Sender = fn(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command>;
+
+fn dcmtk(program: &str, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command.args(["-aet", "CT1", "-aec", "SCANSIDE"]);
+    command.args(["127.0.0.1", &port.to_string()]);
+    command
+}
+
+fn storescu(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command> {
+    let proposes = match syntax {
+        S::ExplicitLittle => "-xe",
+        S::ImplicitLittle => "-xi",
+        S::ExplicitBig => "-xb",
+        S::Deflated => "-xd",
+        S::JpegLosslessSv1 => "-xs",
+        S::Rle => "-xr",
+        S::Jpeg2000Lossless => "-xv",
+        S::Jpeg2000 => "-xw",
+        S::JpegLossless => return None,
+    };
+    let mut command = dcmtk("storescu", port);
+    command.args(["-R", proposes]).args(files);
+    Some(command)
+}
+
+fn dcmsend(port: u16, _: S, files: &[PathBuf]) -> Option<Command> {
+    let mut command = dcmtk("dcmsend", port);
+    // What lies in the file is sent, and not decompressed for us.
+    command.arg("--decompress-never").args(files);
+    Some(command)
+}
+
+fn dcmjs(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command> {
+    // It calls plain data deflated.
+    if syntax == S::Deflated {
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/dcmjs.cjs");
+    let mut command = Command::new("node");
+    command.arg(script).arg(port.to_string()).arg("SCANSIDE");
+    command.args(files);
+    Some(command)
+}
+
+/// Sends all pairs of this sender, the images of a syntax together and each alone.
+async fn play(name: &str, sender: Sender, may_transcode: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(files) = files(folder.path()) else {
+        return;
+    };
+    let mut played = 0;
+    for alone in [false, true] {
+        let station = Station::start();
+        let mut sent = Images::new();
+        for (&syntax, files) in &files {
+            let size = if alone { 1 } else { files.len() };
+            for files in files.chunks(size) {
+                let Some(mut command) = sender(station.port, syntax, files) else {
+                    continue;
+                };
+                let output = tokio::task::spawn_blocking(move || command.output());
+                let output = output.await.unwrap().expect("it runs");
+                let words = String::from_utf8_lossy(&output.stderr).into_owned()
+                    + &String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "{name}, {syntax:?}: {words}");
+                sent.extend(files.iter().map(|file| image(file)));
+                played += 1;
+            }
+        }
+        let mut kept = kept(&station);
+        let names = |images: &Images| images.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&kept), names(&sent), "{name}, alone {alone}");
+        for (sop, (syntax, pixels)) in &sent {
+            let (as_what, got) = kept.remove(sop).unwrap();
+            assert!(got == *pixels, "{name}: other pixels of {syntax:?}");
+            assert!(
+                may_transcode || as_what == *syntax,
+                "{syntax:?} became {as_what:?}"
+            );
+        }
+    }
+    peers::say(&format!("{name}: {played} sendings, all kept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storescu_in_every_syntax() {
+    if peers::program("storescu", "--version").is_some() {
+        play("storescu", storescu, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dcmsend_in_every_syntax() {
+    if peers::program("dcmsend", "--version").is_some() {
+        play("dcmsend", dcmsend, false).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dcmjs_in_every_syntax() {
+    if peers::node_with("dcmjs-dimse") {
+        play("dcmjs-dimse", dcmjs, true).await;
+    }
+}
