@@ -3,7 +3,7 @@
 use super::Model;
 use super::bundle::{Bundle, FeatureSpace};
 use super::card::Card;
-use ndarray::{Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -79,6 +79,18 @@ impl Model for Bundle {
             return Err(InferError::Dead);
         }
         Ok(Denoised { clean })
+    }
+
+    fn denoise_slice(&self, noisy: ArrayView2<f32>) -> Result<Array2<f32>, InferError> {
+        let size = self.card.size.pixels();
+        if noisy.dim() != (size, size) {
+            return Err(InferError::Shape {
+                got: noisy.shape().to_vec(),
+                size,
+            });
+        }
+        self.reconstruct(noisy)
+            .map_err(|why| InferError::Denoise { slice: 0, why })
     }
 
     fn classify(&self, cube: &Array3<f32>) -> Result<Classified, InferError> {
