@@ -19,4 +19,5 @@ mod reception;
 mod report;
 mod screen;
 mod space;
+mod streaming;
 mod whole_way;
