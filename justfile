@@ -51,6 +51,11 @@ bench-reception:
     cargo build --release
     ${SCANSIDE_PYTHON:-python3} benches/peers/reception.py ${CARGO_TARGET_DIR:-target}/release/scanside
 
+# analysis beside other software, in one run; the table goes into docs/performance.md
+bench-analysis *options:
+    cargo build --release
+    ${SCANSIDE_PYTHON:-python3} benches/peers/analysis.py ${CARGO_TARGET_DIR:-target}/release/scanside --write docs/performance.md {{options}}
+
 # one phantom study of each class, to look at
 phantoms out="target/phantoms":
     for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

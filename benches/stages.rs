@@ -4,7 +4,7 @@
 //! Lossless is decoded too. How the whole compares with other programs is for
 //! `benches/peers/analysis.py`.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array3, Axis};
 use scanside::base::ident::Class;
 use scanside::config::{Config, shipped_model};
@@ -101,9 +101,13 @@ fn preparing(c: &mut Criterion) {
     });
     let found = lungs::find(unit, Some(&clean), input.spacing);
     group.bench_function("difference", |b| {
-        b.iter(|| difference::difference(unit, &clean));
+        b.iter_batched(
+            || unit.clone(),
+            |unit| difference::difference(unit, &clean),
+            BatchSize::LargeInput,
+        );
     });
-    let map = difference::difference(unit, &clean);
+    let map = difference::difference(unit.clone(), &clean);
     group.bench_function("cube", |b| b.iter(|| to_cube(map.view())));
     group.bench_function("involvement", |b| {
         b.iter(|| involvement::measure(&map, &found, 1.0, 0.02));

@@ -218,8 +218,10 @@ fn walk(
     let clean = reconstruct(bundle, &input.unit, ready, progress).map_err(internal)?;
     run.seconds.denoise = clock.elapsed().as_secs_f64();
 
+    let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
     let clock = Instant::now();
-    let map = difference(&input.unit, &clean);
+    let map = difference(input.unit, &clean);
+    drop(clean);
     let said = bundle.classify(&to_cube(map.view())).map_err(internal)?;
     let p = probabilities(said.logits, card.calibration.temperature);
     let space = bundle.feature_space();
@@ -227,7 +229,6 @@ fn walk(
     let far = distance(&said.features, &means, &space.inverse_covariance);
     run.seconds.classify = clock.elapsed().as_secs_f64();
 
-    let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
     let rule = &card.involvement;
     let involved = involvement::measure(&map, &lungs, rule.sigma, rule.difference_threshold);
     let areas: Vec<usize> = lungs
@@ -261,7 +262,7 @@ fn walk(
         &keys,
         &involved.mask,
         &map,
-        &input,
+        &input.source,
         stack,
         headers,
         images.load,

@@ -12,7 +12,7 @@
 //! begins when the last association has closed, in the time that a study is given to settle. The
 //! two ends of a stack are left until then as well.
 //!
-//! Bounds: one study at a time, hints that may be lost, planes up to a limit of memory.
+//! Bounds: a few studies, hints that may be lost, planes up to a limit of memory.
 
 use super::files::{Folder, read_files};
 use super::worker::Trusted;
@@ -26,9 +26,10 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +45,11 @@ const FEWEST: usize = 2 * PERIOD;
 /// Above it no plane is made early: reading all headers again and again would cost too much.
 const MOST_IMAGES: usize = 4000;
 
-/// Pause after each look at a study, so that its images are taken several at a time.
+/// Planes for each core in a turn. The worker may take the study at any time, and a turn that is not
+/// finished then is lost.
+const BATCH: usize = 4;
+
+/// Pause when all is done, so that images are taken several at a time.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// After so many slices at most the planes must lie between them as before, or the next slices will
@@ -310,108 +315,104 @@ struct Hand {
 
 impl Hand {
     fn run(&self, hints: &Receiver<Hint>) {
-        let mut bench = Bench::default();
-        let mut next = hints.recv().ok();
-        while let Some(hint) = next.take() {
-            if hint.study != bench.study {
-                bench = Bench {
-                    study: hint.study,
-                    ..Bench::default()
-                };
-            }
-            bench.settled = hint.settled;
-            // All that is said of this study by now is one thing to do.
-            loop {
-                match hints.try_recv() {
-                    Ok(more) if more.study == bench.study => bench.settled = more.settled,
-                    Ok(other) => {
-                        next = Some(other);
-                        break;
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-            if !bench.given_up {
-                self.turn(&mut bench, || next.is_none());
-            }
-            if next.is_none() {
+        let mut benches: Vec<Bench> = Vec::new();
+        // What is said of a study by now is one thing to do.
+        let mut todo: BTreeMap<String, bool> = BTreeMap::new();
+        let mut last = String::new();
+        loop {
+            if todo.is_empty() {
                 std::thread::sleep(PAUSE);
-                next = hints.recv().ok();
+                let Ok(hint) = hints.recv() else { return };
+                todo.insert(hint.study, hint.settled);
             }
+            todo.extend(hints.try_iter().map(|hint| (hint.study, hint.settled)));
+            // In turn, so that two studies that arrive together both get on.
+            let after = (Bound::Excluded(&last), Bound::Unbounded);
+            let next = todo.range::<String, _>(after).next().or(todo.iter().next());
+            let Some((study, settled)) = next.map(|(study, settled)| (study.clone(), *settled))
+            else {
+                continue;
+            };
+            todo.remove(&study);
+            let place = benches.iter().position(|bench| bench.study == study);
+            let mut bench = place.map_or_else(
+                || Bench {
+                    study: study.clone(),
+                    ..Bench::default()
+                },
+                |place| benches.remove(place),
+            );
+            bench.settled = settled;
+            if self.turn(&mut bench).is_some() {
+                todo.entry(study.clone()).or_insert(settled);
+            }
+            benches.push(bench);
+            if benches.len() > STUDIES {
+                benches.remove(0);
+            }
+            last = study;
         }
     }
 
-    /// Does what can be done for a study now.
-    fn turn(&self, bench: &mut Bench, go_on: impl Fn() -> bool) {
-        let Ok(bundle) = self.model.as_ref() else {
-            return;
-        };
-        if self.catch_up(bench).is_none() {
-            return;
+    /// Makes some planes of a study. Nothing when there is no more to do for now.
+    fn turn(&self, bench: &mut Bench) -> Option<()> {
+        if bench.given_up {
+            return None;
         }
-        let assembly = assemble(&bench.folder.headers);
-        let Ok(choice) = choose(&assembly, &bench.folder.headers) else {
-            return;
-        };
-        let Some(stack) = assembly.stacks.get(choice.stack) else {
-            return;
-        };
+        let bundle = (*self.model).as_ref().ok()?;
+        self.catch_up(bench)?;
+        let headers = &bench.folder.headers;
+        let assembly = assemble(headers);
+        let choice = choose(&assembly, headers).ok()?;
+        let stack = assembly.stacks.get(choice.stack)?;
         let n = stack.slices.len();
         if n < FEWEST || stack.flaws.collisions > 0 || !stack.flaws.gaps.is_empty() {
-            return;
+            return None;
         }
-        let recipe = bundle.card().recipe();
-        let Ok(plan) = Plan::new(recipe, stack, &bench.folder.headers) else {
-            return;
-        };
+        let plan = Plan::new(bundle.card().recipe(), stack, headers).ok()?;
         if !bench.settled && n / common(n, plan.planes()) > PERIOD {
-            return;
+            return None;
         }
         if !self.shelf.open(&bench.study) {
-            return;
+            return None;
         }
         let images = names(&bench.folder, &bench.digests);
         let shared = plan.shared();
-        let keys: Option<Vec<Key>> = (0..plan.planes())
-            .map(|j| key(&shared, &plan, j, &images))
-            .collect();
-        let Some(keys) = keys else { return };
+        let keys = (0..plan.planes()).map(|j| key(&shared, &plan, j, &images));
+        let keys: Vec<Key> = keys.collect::<Option<_>>()?;
         if bench.shared != shared {
             bench.lines.clear();
             bench.shared = shared;
         }
-        let ready = self.shelf.which(&bench.study, &keys);
         let at_end = |j: usize| {
             let support = plan.support(j);
             support.start == 0 || support.end >= n
         };
+        let ready = self.shelf.which(&bench.study, &keys);
         let (todo, later): (Vec<usize>, Vec<usize>) = (0..plan.planes())
             .filter(|j| !ready[*j])
             .partition(|j| bench.settled || !at_end(*j));
-        let batch = 2 * rayon::current_num_threads();
-        let mut batches = todo.chunks(batch).peekable();
-        while let Some(planes) = batches.next() {
-            let Some(made) = make(bundle, &plan, bench, planes) else {
-                bench.given_up = true;
-                return;
-            };
-            let made = planes.iter().map(|j| keys[*j]).zip(made).collect();
-            if !self.shelf.put(&bench.study, made, &keys) {
-                return;
-            }
-            // What the next planes need is kept, and what the ends will need.
-            let next = batches.peek().copied().unwrap_or_default();
-            let needed: Vec<usize> = next
-                .iter()
-                .chain(&later)
-                .flat_map(|j| plan.taps(*j).map(|(index, _)| index))
-                .collect();
-            bench.lines.retain(|index, _| needed.contains(index));
-            if !go_on() {
-                return;
-            }
+        let (now, next) = todo.split_at(todo.len().min(BATCH * rayon::current_num_threads()));
+        if now.is_empty() {
+            return None;
         }
+        let Some(made) = make(bundle, &plan, bench, now) else {
+            bench.given_up = true;
+            return None;
+        };
+        let made = now.iter().map(|j| keys[*j]).zip(made).collect();
+        if !self.shelf.put(&bench.study, made, &keys) {
+            return None;
+        }
+        // What the next planes need is kept, and what the ends will need.
+        let needed: HashSet<usize> = next
+            .iter()
+            .take(now.len())
+            .chain(&later)
+            .flat_map(|j| plan.taps(*j).map(|(index, _)| index))
+            .collect();
+        bench.lines.retain(|index, _| needed.contains(index));
+        (!next.is_empty()).then_some(())
     }
 
     /// Reads the headers that came since the last turn.
