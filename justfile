@@ -57,6 +57,11 @@ fuzz target="data_set" seconds="3600":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- \
         -max_total_time={{seconds}} -rss_limit_mb=1024 -max_len=262144 -timeout=10
 
+# analysis beside other software, in one run; the table goes into docs/performance.md
+bench-analysis *options:
+    cargo build --release
+    ${SCANSIDE_PYTHON:-python3} benches/peers/analysis.py ${CARGO_TARGET_DIR:-target}/release/scanside --write docs/performance.md {{options}}
+
 # one phantom study of each class, to look at
 phantoms out="target/phantoms":
     for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

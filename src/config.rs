@@ -28,6 +28,10 @@ const SECURE_PORT: u16 = 2762;
 /// [`Times::longest`].
 const GRACE_S: u32 = 5400;
 
+/// Memory for planes that are made while a study arrives: 768 of them at 128 x 128, which is a
+/// chest at 1 mm and the one behind it.
+const STREAMING_MB: u32 = 96;
+
 /// A settings file is a page of text.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -57,6 +61,15 @@ pub struct Config {
     pub lenient_disk: bool,
     disk: Option<Quota>,
     pub retention: Retention,
+    pub streaming: Streaming,
+}
+
+/// Work on a study while it is still arriving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Streaming {
+    pub enabled: bool,
+    /// Memory for what is ready, all studies together.
+    pub most_bytes: usize,
 }
 
 /// The secure port.
@@ -130,6 +143,14 @@ struct Raw {
     disk: Option<RawDisk>,
     retention: RawRetention,
     commitment: commitment::Raw,
+    streaming: RawStreaming,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawStreaming {
+    enabled: Option<bool>,
+    memory_mb: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -253,6 +274,10 @@ impl Config {
                     .pixels_after_analysis
                     .then_some(raw.retention.grace_s.unwrap_or(GRACE_S)),
                 refused_days: raw.retention.refused_days,
+            },
+            streaming: Streaming {
+                enabled: raw.streaming.enabled.unwrap_or(true),
+                most_bytes: (raw.streaming.memory_mb.unwrap_or(STREAMING_MB) as usize) << 20,
             },
         })
     }
@@ -409,6 +434,17 @@ mod tests {
         assert!(matches!(&config.access, Access::Peers(peers) if peers.is_empty()));
         assert!(!config.export.enabled && !config.export.identified);
         assert_eq!(config.listen.port(), PORT);
+        assert!(config.streaming.enabled);
+    }
+
+    #[test]
+    fn work_while_receiving_can_be_switched_off() {
+        let config = Config::parse("[streaming]\nenabled = false\nmemory_mb = 7").unwrap();
+        let streaming = Streaming {
+            enabled: false,
+            most_bytes: 7 << 20,
+        };
+        assert_eq!(config.streaming, streaming);
     }
 
     #[test]

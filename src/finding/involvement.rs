@@ -4,8 +4,8 @@
 //! its outermost voxel, where partial volume of the chest wall looks like an opacity.
 
 use super::Involvement;
-use super::lungs::{Lungs, Side};
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use super::lungs::Lungs;
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 /// Where the lung is involved (z, y, x), and how much of it.
@@ -21,32 +21,17 @@ pub struct Involved {
 #[must_use]
 pub fn measure(difference: &Array3<f32>, lungs: &Lungs, sigma: f32, threshold: f32) -> Involved {
     let kernel = gaussian(sigma);
-    let slices: Vec<(Array2<bool>, [usize; 4])> = (0..difference.dim().0)
+    let mut mask = Array3::from_elem(difference.raw_dim(), false);
+    let slices: Vec<_> = mask.axis_iter_mut(Axis(0)).collect();
+    let counts: Vec<[usize; 4]> = slices
         .into_par_iter()
-        .map(|z| {
-            let smooth = blur(difference.index_axis(Axis(0), z), &kernel);
+        .enumerate()
+        .map(|(z, raised)| {
+            let slice = difference.index_axis(Axis(0), z);
             let lung = lungs.mask.index_axis(Axis(0), z);
-            let mut raised = Array2::from_elem(smooth.raw_dim(), false);
-            let mut count = [0; 4];
-            for ((y, x), _) in lung.indexed_iter().filter(|(_, lung)| **lung) {
-                if !inside(lung, y, x) {
-                    continue;
-                }
-                let side = if lungs.side(x) == Side::Right { 0 } else { 2 };
-                count[side] += 1;
-                if smooth[[y, x]] > threshold {
-                    raised[[y, x]] = true;
-                    count[side + 1] += 1;
-                }
-            }
-            (raised, count)
+            in_slice(slice, lung, lungs.midline, &kernel, threshold, raised)
         })
         .collect();
-    let mut mask = Array3::from_elem(difference.raw_dim(), false);
-    for (mut out, (raised, _)) in mask.axis_iter_mut(Axis(0)).zip(&slices) {
-        out.assign(raised);
-    }
-    let counts: Vec<[usize; 4]> = slices.iter().map(|(_, count)| *count).collect();
     let percent = |part: usize, whole: usize| {
         if whole == 0 {
             0.0
@@ -71,10 +56,40 @@ pub fn measure(difference: &Array3<f32>, lungs: &Lungs, sigma: f32, threshold: f
     }
 }
 
-/// All four neighbours are lung too.
-fn inside(lung: ArrayView2<bool>, y: usize, x: usize) -> bool {
-    let at = |y: usize, x: usize| lung.get((y, x)).copied().unwrap_or(false);
-    y > 0 && x > 0 && at(y - 1, x) && at(y + 1, x) && at(y, x - 1) && at(y, x + 1)
+/// Marks what is raised in one slice, and counts: voxels of the right lung, raised ones of them,
+/// the same of the left lung.
+fn in_slice(
+    difference: ArrayView2<f32>,
+    lung: ArrayView2<bool>,
+    midline: usize,
+    kernel: &[f32],
+    threshold: f32,
+    mut raised: ArrayViewMut2<bool>,
+) -> [usize; 4] {
+    let mut count = [0; 4];
+    let (ny, nx) = lung.dim();
+    if !lung.iter().any(|lung| *lung) {
+        return count;
+    }
+    let smooth = blur(difference, kernel);
+    let lung = lung.as_standard_layout();
+    let line = |y: usize| lung.row(y).to_slice().map_or(&[][..], |line| line);
+    // All four neighbours must be lung too, so the picture's own rim never counts.
+    for y in 1..ny.saturating_sub(1) {
+        let (above, here, below) = (line(y - 1), line(y), line(y + 1));
+        for x in 1..nx.saturating_sub(1) {
+            if !(here[x] && above[x] && below[x] && here[x - 1] && here[x + 1]) {
+                continue;
+            }
+            let side = if x < midline { 0 } else { 2 };
+            count[side] += 1;
+            if smooth[[y, x]] > threshold {
+                raised[[y, x]] = true;
+                count[side + 1] += 1;
+            }
+        }
+    }
+    count
 }
 
 /// Normalised weights out to three sigma; one weight for sigma 0.
@@ -94,25 +109,38 @@ fn gaussian(sigma: f32) -> Vec<f32> {
 fn blur(slice: ArrayView2<f32>, kernel: &[f32]) -> Array2<f32> {
     let (ny, nx) = slice.dim();
     let radius = kernel.len() / 2;
-    let reach = |centre: usize, tap: usize, n: usize| {
-        (centre + tap)
-            .saturating_sub(radius)
-            .min(n.saturating_sub(1))
-    };
-    let rows = Array2::from_shape_fn((ny, nx), |(y, x)| {
-        kernel
-            .iter()
-            .enumerate()
-            .map(|(tap, w)| w * slice[[y, reach(x, tap, nx)]])
-            .sum::<f32>()
-    });
-    Array2::from_shape_fn((ny, nx), |(y, x)| {
-        kernel
-            .iter()
-            .enumerate()
-            .map(|(tap, w)| w * rows[[reach(y, tap, ny), x]])
-            .sum::<f32>()
-    })
+    let mut rows = Array2::zeros((ny, nx));
+    let mut padded = vec![0.0; nx + 2 * radius];
+    for (line, mut out) in slice.rows().into_iter().zip(rows.rows_mut()) {
+        let (Some(&first), Some(&last)) = (line.first(), line.last()) else {
+            continue;
+        };
+        padded[..radius].fill(first);
+        padded[radius + nx..].fill(last);
+        for (to, from) in padded[radius..].iter_mut().zip(line) {
+            *to = *from;
+        }
+        let out = out.as_slice_mut().unwrap_or_default();
+        for (tap, weight) in kernel.iter().enumerate() {
+            add_scaled(out, &padded[tap..], *weight);
+        }
+    }
+    let mut whole = Array2::zeros((ny, nx));
+    for (y, mut out) in whole.rows_mut().into_iter().enumerate() {
+        let out = out.as_slice_mut().unwrap_or_default();
+        for (tap, weight) in kernel.iter().enumerate() {
+            let from = (y + tap).saturating_sub(radius).min(ny - 1);
+            let line = rows.row(from).to_slice().unwrap_or_default();
+            add_scaled(out, line, *weight);
+        }
+    }
+    whole
+}
+
+fn add_scaled(out: &mut [f32], line: &[f32], weight: f32) {
+    for (o, s) in out.iter_mut().zip(line) {
+        *o += weight * s;
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 //! between them, vessels and small dense foci, is closed slice by slice.
 
 use super::LungFacts;
+use super::bits::{Bits, where_all};
 use crate::base::grid::Spacing;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis};
-use rayon::prelude::*;
+use ndarray::Array3;
 
 /// -320 HU in network units: half-way between lung and soft tissue, as lung masks have it.
 const AIR: f32 = (1000.0 - 320.0) / 1400.0;
@@ -29,13 +29,6 @@ const SMALLEST_LUNG_ML: f64 = 80.0;
 /// may well leave the scan, has 2 to 4 cm2.
 const CUT_AREA_CM2: f64 = 8.0;
 
-/// Which lung a voxel belongs to. Right and left are the patient's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Right,
-    Left,
-}
-
 /// The mask (z, y, x) and where the midline runs.
 #[derive(Clone, Debug)]
 pub struct Lungs {
@@ -46,15 +39,6 @@ pub struct Lungs {
 }
 
 impl Lungs {
-    #[must_use]
-    pub fn side(&self, x: usize) -> Side {
-        if x < self.midline {
-            Side::Right
-        } else {
-            Side::Left
-        }
-    }
-
     /// True when there is enough air in the body to call it lungs.
     #[must_use]
     pub fn found(&self) -> bool {
@@ -66,23 +50,21 @@ impl Lungs {
 #[must_use]
 pub fn find(unit: &Array3<f32>, clean: Option<&Array3<f32>>, spacing: Spacing) -> Lungs {
     let voxel_ml = spacing.zyx().iter().product::<f64>() / 1000.0;
-    let mut air = unit.mapv(|v| v < AIR);
-    let all_air = clean.is_some().then(|| air.clone());
-    drop_room_and_specks(&mut air, (SMALLEST_LUNG_ML / voxel_ml) as usize);
-    if let (Some(clean), Some(all_air)) = (clean, all_air) {
-        let wall = (WALL_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 12.0) as isize;
+    let all_air = Bits::of(unit, |v| *v < AIR);
+    let mut air = all_air.clone();
+    air.drop_room_and_specks((SMALLEST_LUNG_ML / voxel_ml) as usize);
+    if let Some(clean) = clean {
+        let wall = (WALL_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 12.0) as usize;
         let candidates = hidden(unit, clean, all_air, &air, wall);
-        grow(&mut air, &candidates);
+        air.grow_into(&candidates);
     }
-    let radius = (CLOSE_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 8.0) as isize;
-    let mut slices: Vec<_> = air.axis_iter_mut(Axis(0)).collect();
-    slices
-        .par_iter_mut()
-        .for_each(|slice| close(slice.view_mut(), radius));
-    let midline = midline(&air);
-    let facts = facts(&air, midline, spacing, voxel_ml);
+    let radius = (CLOSE_MM / spacing.x.0.max(0.1)).round().clamp(1.0, 8.0) as usize;
+    air.close(radius);
+    let columns = air.columns();
+    let midline = midline(&columns);
+    let facts = facts(&air.areas(), &columns, midline, spacing, voxel_ml);
     Lungs {
-        mask: air,
+        mask: air.to_array(),
         midline,
         facts,
     }
@@ -92,178 +74,52 @@ pub fn find(unit: &Array3<f32>, clean: Option<&Array3<f32>>, spacing: Spacing) -
 fn hidden(
     unit: &Array3<f32>,
     clean: &Array3<f32>,
-    all_air: Array3<bool>,
-    lungs: &Array3<bool>,
-    wall: isize,
-) -> Array3<bool> {
+    all_air: Bits,
+    lungs: &Bits,
+    wall: usize,
+) -> Bits {
     let mut room = all_air;
-    ndarray::Zip::from(&mut room)
-        .and(lungs)
-        .for_each(|room, &lung| *room &= !lung);
-    let mut slices: Vec<_> = room.axis_iter_mut(Axis(0)).collect();
-    slices.par_iter_mut().for_each(|slice| {
-        let wider = dilate(slice.view(), wall, true);
-        slice.assign(&wider);
-    });
-    ndarray::Zip::from(&room)
-        .and(unit)
-        .and(clean)
-        .map_collect(|&room, &unit, &clean| !room && clean < AIR && unit < DENSEST_OPACITY)
-}
-
-/// Adds to `lungs` what is joined to it within `candidates`, slice by slice.
-fn grow(lungs: &mut Array3<bool>, candidates: &Array3<bool>) {
-    let mut slices: Vec<_> = lungs
-        .axis_iter_mut(Axis(0))
-        .zip(candidates.axis_iter(Axis(0)))
-        .collect();
-    slices.par_iter_mut().for_each(|(lung, candidate)| {
-        let (ny, nx) = lung.dim();
-        let mut front: Vec<(usize, usize)> = lung
-            .indexed_iter()
-            .filter(|(_, lung)| **lung)
-            .map(|(at, _)| at)
-            .collect();
-        while let Some((y, x)) = front.pop() {
-            let around = [
-                (y.wrapping_sub(1), x),
-                (y + 1, x),
-                (y, x.wrapping_sub(1)),
-                (y, x + 1),
-            ];
-            for at in around.into_iter().filter(|(y, x)| *y < ny && *x < nx) {
-                if candidate[at] && !lung[at] {
-                    lung[at] = true;
-                    front.push(at);
-                }
-            }
-        }
-    });
-}
-
-/// Keeps components of `air` that stay clear of the picture's sides and reach `smallest` voxels.
-fn drop_room_and_specks(air: &mut Array3<bool>, smallest: usize) {
-    let (nz, ny, nx) = air.dim();
-    let mut todo = air.clone();
-    let mut component = Vec::new();
-    let Some(open) = todo.as_slice_mut() else {
-        return;
-    };
-    let at = |z: usize, y: usize, x: usize| (z * ny + y) * nx + x;
-    for start in 0..open.len() {
-        if !open[start] {
-            continue;
-        }
-        open[start] = false;
-        component.clear();
-        component.push(start);
-        let mut next = 0;
-        let mut room = false;
-        while next < component.len() {
-            let here = component[next];
-            next += 1;
-            let (z, rest) = (here / (ny * nx), here % (ny * nx));
-            let (y, x) = (rest / nx, rest % nx);
-            room |= y == 0 || x == 0 || y + 1 == ny || x + 1 == nx;
-            let mut visit = |there: usize| {
-                if std::mem::take(&mut open[there]) {
-                    component.push(there);
-                }
-            };
-            if z > 0 {
-                visit(at(z - 1, y, x));
-            }
-            if z + 1 < nz {
-                visit(at(z + 1, y, x));
-            }
-            if y > 0 {
-                visit(at(z, y - 1, x));
-            }
-            if y + 1 < ny {
-                visit(at(z, y + 1, x));
-            }
-            if x > 0 {
-                visit(at(z, y, x - 1));
-            }
-            if x + 1 < nx {
-                visit(at(z, y, x + 1));
-            }
-        }
-        if (room || component.len() < smallest)
-            && let Some(kept) = air.as_slice_mut()
-        {
-            for &voxel in &component {
-                kept[voxel] = false;
-            }
-        }
-    }
-}
-
-/// Morphological closing of one slice with a disc.
-fn close(mut slice: ArrayViewMut2<bool>, radius: isize) {
-    let grown = dilate(slice.view(), radius, true);
-    let closed = dilate(grown.view(), radius, false);
-    slice.assign(&closed);
-}
-
-/// True where any voxel within `radius` equals `value`, for `value` = true; for false the
-/// opposite, which is an erosion. Outside the picture counts as not lung when growing, and as
-/// lung when shrinking, so that closing never eats at the rim.
-fn dilate(slice: ArrayView2<bool>, radius: isize, value: bool) -> Array2<bool> {
-    let (ny, nx) = slice.dim();
-    let mut out = slice.to_owned();
-    let reach: Vec<(isize, isize)> = (-radius..=radius)
-        .flat_map(|dy| (-radius..=radius).map(move |dx| (dy, dx)))
-        .filter(|(dy, dx)| dy * dy + dx * dx <= radius * radius)
-        .collect();
-    for ((y, x), &here) in slice.indexed_iter() {
-        if here != value {
-            continue;
-        }
-        for (dy, dx) in &reach {
-            let (ty, tx) = (y as isize + dy, x as isize + dx);
-            if ty >= 0 && tx >= 0 && (ty as usize) < ny && (tx as usize) < nx {
-                out[[ty as usize, tx as usize]] = value;
-            }
-        }
-    }
-    out
+    room.without(lungs);
+    room.dilate(wall);
+    where_all(&room, unit, clean, |unit, clean| {
+        clean < AIR && unit < DENSEST_OPACITY
+    })
 }
 
 /// The column with the least lung in the middle third of the mask's width.
-fn midline(mask: &Array3<bool>) -> usize {
-    let nx = mask.dim().2;
-    let mut columns = vec![0usize; nx];
-    for ((_, _, x), _) in mask.indexed_iter().filter(|(_, lung)| **lung) {
-        columns[x] += 1;
-    }
+fn midline(columns: &[usize]) -> usize {
+    let nx = columns.len();
     let first = columns.iter().position(|&n| n > 0).unwrap_or(0);
-    let last = columns.iter().rposition(|&n| n > 0).unwrap_or(nx - 1);
+    let last = columns
+        .iter()
+        .rposition(|&n| n > 0)
+        .unwrap_or(nx.saturating_sub(1));
     let third = (last - first) / 3;
     (first + third..=last - third)
         .min_by_key(|&x| (columns[x], x))
         .unwrap_or(nx / 2)
 }
 
-fn facts(mask: &Array3<bool>, midline: usize, spacing: Spacing, voxel_ml: f64) -> LungFacts {
-    let mut facts = LungFacts::default();
+fn facts(
+    areas: &[usize],
+    columns: &[usize],
+    midline: usize,
+    spacing: Spacing,
+    voxel_ml: f64,
+) -> LungFacts {
     let area_cm2 = spacing.y.0 * spacing.x.0 / 100.0;
-    let per_slice: Vec<usize> = mask
-        .axis_iter(Axis(0))
-        .map(|slice| slice.iter().filter(|lung| **lung).count())
-        .collect();
-    for ((_, _, x), _) in mask.indexed_iter().filter(|(_, lung)| **lung) {
-        if x < midline {
-            facts.right_ml += voxel_ml as f32;
-        } else {
-            facts.left_ml += voxel_ml as f32;
-        }
-    }
+    let (right, left) = columns.split_at(midline.min(columns.len()));
+    let ml = |columns: &[usize]| (columns.iter().sum::<usize>() as f64 * voxel_ml) as f32;
     let cut = |voxels: Option<&usize>| voxels.is_some_and(|&n| n as f64 * area_cm2 > CUT_AREA_CM2);
-    facts.touches_bottom = cut(per_slice.first());
-    facts.touches_top = cut(per_slice.last());
-    let first = per_slice.iter().position(|&n| n > 0);
-    let last = per_slice.iter().rposition(|&n| n > 0);
+    let mut facts = LungFacts {
+        right_ml: ml(right),
+        left_ml: ml(left),
+        touches_bottom: cut(areas.first()),
+        touches_top: cut(areas.last()),
+        ..LungFacts::default()
+    };
+    let first = areas.iter().position(|&n| n > 0);
+    let last = areas.iter().rposition(|&n| n > 0);
     if let (Some(first), Some(last)) = (first, last) {
         facts.height_mm = ((last - first + 1) as f64 * spacing.z.0) as f32;
     }

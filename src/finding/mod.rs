@@ -3,6 +3,7 @@
 //! The order of work: [`difference`], [`lungs`], [`involvement`], [`keyslices`], [`calibrate`],
 //! [`decide`]. What counts as raised, and how sure a class must be, stands in the model's card.
 
+mod bits;
 pub mod calibrate;
 pub mod decide;
 pub mod difference;

@@ -31,6 +31,15 @@ pub trait Model: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Denoised, InferError>;
 
+    /// Reconstructs one slice (y, x), to the bit as [`Model::denoise`] does.
+    ///
+    /// # Errors
+    /// [`InferError`] when the shape is not the card's or the network fails.
+    fn denoise_slice(
+        &self,
+        noisy: ndarray::ArrayView2<f32>,
+    ) -> Result<ndarray::Array2<f32>, InferError>;
+
     /// Classifies a difference cube (50, y, x).
     ///
     /// # Errors

@@ -57,6 +57,18 @@ impl Model for Bundle {
         denoise(&self.bcdu, self.card.size.pixels(), unit, progress)
     }
 
+    fn denoise_slice(&self, noisy: ArrayView2<f32>) -> Result<Array2<f32>, InferError> {
+        let size = self.card.size.pixels();
+        if noisy.dim() != (size, size) {
+            return Err(InferError::Shape {
+                got: noisy.shape().to_vec(),
+                size,
+            });
+        }
+        self.reconstruct(noisy)
+            .map_err(|why| InferError::Denoise { slice: 0, why })
+    }
+
     fn classify(&self, cube: &Array3<f32>) -> Result<Classified, InferError> {
         let size = self.card.size.pixels();
         if cube.shape() != [super::card::CUBE_SLICES, size, size] {

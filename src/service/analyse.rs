@@ -3,22 +3,27 @@
 //! Nothing here knows where the images come from; the service reads them from the spool and
 //! `scanside analyse` from a folder. A study that cannot be analysed is an answer too.
 
+use super::early::{Plane, Ready};
 use super::measure::image_facts;
 use super::pictures::key_images;
 use crate::finding::calibrate::{distance, probabilities};
 use crate::finding::decide::{Needed, decide};
 use crate::finding::difference::difference;
 use crate::finding::{Caveat, involvement, keyslices, lungs};
-use crate::infer::{Bundle, Model, Progress};
+use crate::infer::{Bundle, InferError, Model, Progress};
 use crate::report::{Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
 use crate::study::assemble::{Stack, assemble};
 use crate::study::check::{self, Check, Limits, Verdict};
 use crate::study::choose::choose;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
-use crate::volume::input::{InputError, network_input};
+use crate::volume::input::InputError;
+use crate::volume::plan::Plan;
 use crate::volume::resize::to_cube;
 use ndarray::{Array3, Axis};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Rows of the product's check table of which two warnings together weaken a result.
@@ -42,6 +47,8 @@ pub struct Analysis {
     pub checks: Vec<CheckRow>,
     pub caveats: Vec<Caveat>,
     pub seconds: Seconds,
+    /// Planes of the networks' input that had been made while the study arrived.
+    pub planes_ready: usize,
     /// The difference map (z, y, x), when it came to that.
     pub difference: Option<Array3<f32>>,
     /// What the networks said before it became an answer, for those who judge them.
@@ -95,6 +102,18 @@ pub fn analyse(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Analysis {
+    analyse_with(images, model, limits, progress, Ready::default())
+}
+
+/// As [`analyse`], with planes that were made while the study arrived. The answer is the same.
+#[must_use]
+pub fn analyse_with(
+    images: &Images,
+    model: Result<&Bundle, &str>,
+    limits: &Limits,
+    progress: &dyn Progress,
+    ready: Ready,
+) -> Analysis {
     let begun = Instant::now();
     let mut run = Analysis {
         outcome: Outcome::NotAnalysed {
@@ -107,6 +126,7 @@ pub fn analyse(
         checks: Vec::new(),
         caveats: Vec::new(),
         seconds: Seconds::default(),
+        planes_ready: 0,
         difference: None,
         inside: None,
     };
@@ -116,7 +136,7 @@ pub fn analyse(
             words: format!("{} received objects could not be read.", images.unreadable),
         });
     }
-    run.outcome = match walk(images, model, limits, progress, &mut run) {
+    run.outcome = match walk(images, model, limits, progress, ready, &mut run) {
         Ok(analysed) => Outcome::Analysed(Box::new(analysed)),
         Err(stop) => Outcome::NotAnalysed {
             code: stop.code,
@@ -133,6 +153,7 @@ fn walk(
     model: Result<&Bundle, &str>,
     limits: &Limits,
     progress: &dyn Progress,
+    ready: Ready,
     run: &mut Analysis,
 ) -> Result<Analysed, Stop> {
     let headers = images.headers;
@@ -163,21 +184,16 @@ fn walk(
     let card = bundle.card();
 
     let clock = Instant::now();
-    let input = network_input(card.recipe(), stack, headers, images.load).map_err(|error| {
-        let action = "Please resend the series.";
-        match error {
-            InputError::Decode { slice, source } => Stop::new(
-                "damaged",
-                format!("Image data is damaged (image {}: {source}).", slice + 1),
-                action,
-            ),
-            other => Stop::new(
-                "unusable",
-                format!("The images cannot be used: {other}."),
-                action,
-            ),
-        }
-    })?;
+    let plan = Plan::new(card.recipe(), stack, headers).map_err(unusable)?;
+    let mut ready = ready.of(&plan);
+    run.planes_ready = ready.len();
+    let input = plan
+        .fill(headers, images.load, &mut |j| {
+            ready
+                .get_mut(&j)
+                .map(|plane| std::mem::take(&mut plane.unit))
+        })
+        .map_err(unusable)?;
     run.seconds.preprocess = clock.elapsed().as_secs_f64();
     run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
 
@@ -191,7 +207,7 @@ fn walk(
         return Err(Stop::check(refused));
     }
 
-    let internal = |error: crate::infer::InferError| {
+    let internal = |error: InferError| {
         Stop::new(
             "internal",
             format!("An internal error stopped the analysis: {error}."),
@@ -199,14 +215,13 @@ fn walk(
         )
     };
     let clock = Instant::now();
-    let clean = bundle
-        .denoise(&input.unit, progress)
-        .map_err(internal)?
-        .clean;
+    let clean = reconstruct(bundle, &input.unit, ready, progress).map_err(internal)?;
     run.seconds.denoise = clock.elapsed().as_secs_f64();
 
+    let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
     let clock = Instant::now();
-    let map = difference(&input.unit, &clean);
+    let map = difference(input.unit, &clean);
+    drop(clean);
     let said = bundle.classify(&to_cube(map.view())).map_err(internal)?;
     let p = probabilities(said.logits, card.calibration.temperature);
     let space = bundle.feature_space();
@@ -214,7 +229,6 @@ fn walk(
     let far = distance(&said.features, &means, &space.inverse_covariance);
     run.seconds.classify = clock.elapsed().as_secs_f64();
 
-    let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
     let rule = &card.involvement;
     let involved = involvement::measure(&map, &lungs, rule.sigma, rule.difference_threshold);
     let areas: Vec<usize> = lungs
@@ -248,7 +262,7 @@ fn walk(
         &keys,
         &involved.mask,
         &map,
-        &input,
+        &input.source,
         stack,
         headers,
         images.load,
@@ -269,6 +283,60 @@ fn walk(
         distance_limit: card.decision.distance_limit,
         key_images,
     })
+}
+
+/// Why a stack gives no network input.
+fn unusable(error: InputError) -> Stop {
+    let action = "Please resend the series.";
+    match error {
+        InputError::Decode { slice, source } => Stop::new(
+            "damaged",
+            format!("Image data is damaged (image {}: {source}).", slice + 1),
+            action,
+        ),
+        other => Stop::new(
+            "unusable",
+            format!("The images cannot be used: {other}."),
+            action,
+        ),
+    }
+}
+
+/// Reconstructs the planes that are not ready, and puts all together.
+fn reconstruct(
+    bundle: &Bundle,
+    unit: &Array3<f32>,
+    mut ready: BTreeMap<usize, Plane>,
+    progress: &dyn Progress,
+) -> Result<Array3<f32>, InferError> {
+    if ready.is_empty() {
+        return bundle.denoise(unit, progress).map(|all| all.clean);
+    }
+    let of = unit.dim().0;
+    let mut clean = Array3::<f32>::zeros(unit.raw_dim());
+    let mut open = Vec::new();
+    for (z, mut plane) in clean.axis_iter_mut(Axis(0)).enumerate() {
+        match ready.remove(&z) {
+            Some(made) => plane.iter_mut().zip(made.clean).for_each(|(to, v)| *to = v),
+            None => open.push((z, plane)),
+        }
+    }
+    let done = AtomicUsize::new(of - open.len());
+    open.into_par_iter().try_for_each(|(z, mut plane)| {
+        let made = bundle.denoise_slice(unit.index_axis(Axis(0), z));
+        plane.assign(&made.map_err(|error| match error {
+            InferError::Denoise { why, .. } => InferError::Denoise { slice: z, why },
+            other => other,
+        })?);
+        progress.slices(done.fetch_add(1, Ordering::Relaxed) + 1, of);
+        Ok(())
+    })?;
+    progress.slices(of, of);
+    // As when all are made at once.
+    if clean.iter().all(|v| Some(v) == clean.first()) {
+        return Err(InferError::Dead);
+    }
+    Ok(clean)
 }
 
 fn rows(checks: &[Check]) -> Vec<CheckRow> {

@@ -6,6 +6,7 @@
 
 use super::arrivals::Arrivals;
 use super::callers::{Caller, Callers};
+use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
 use super::wall::{self, Running, Scene};
@@ -119,6 +120,8 @@ pub(super) struct Desk {
     shown: Option<(Duration, crate::status::State)>,
     wall_failed: bool,
     upkeep: Upkeep,
+    /// Works on what arrives.
+    early: Early,
 }
 
 impl Desk {
@@ -153,6 +156,7 @@ impl Desk {
             shown: None,
             wall_failed: false,
             upkeep: Upkeep::default(),
+            early: Early::default(),
         }
     }
 
@@ -163,7 +167,9 @@ impl Desk {
         pulse: Arc<AtomicU64>,
         learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
+        early: Early,
     ) {
+        self.early = early;
         self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
@@ -312,6 +318,7 @@ impl Desk {
                 if open {
                     self.arrivals
                         .stored(study, arrival.association.unwrap_or(0), now);
+                    self.early.hint(study, false);
                     if let Some((_, images)) = self.arrivals.newest() {
                         self.note(Note::Receiving { images });
                     }
@@ -392,6 +399,7 @@ impl Desk {
     /// Reads the headers of a study to see whether its slices run through without a gap.
     fn look(&mut self, study: String) {
         self.arrivals.looked(&study, false);
+        self.early.hint(&study, true);
         let Some(runtime) = &self.runtime else { return };
         let (store, state, to_loop) = (
             self.store.clone(),
@@ -453,6 +461,9 @@ impl Desk {
         };
         if let Err(trouble) = self.store.set_state(study, state, why, clock::now_ms()) {
             return self.trouble(&trouble);
+        }
+        if state != StudyState::Queued {
+            self.early.forget(study);
         }
         if state == StudyState::Queued
             && !self.queue.iter().any(|waiting| waiting == study)

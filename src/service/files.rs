@@ -66,6 +66,15 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Takes in what was read later, behind what is here.
+    pub fn add(&mut self, more: Folder) {
+        self.headers.extend(more.headers);
+        self.paths.extend(more.paths);
+        self.skipped += more.skipped;
+        self.seconds += more.seconds;
+        self.frames.extend(more.frames);
+    }
+
     /// The pixels of the image that `headers[index]` describes.
     ///
     /// # Errors

@@ -48,11 +48,18 @@ fn hu(unit: f32) -> Hu {
 /// Median of the rim's darker half, if there is air in it at all.
 fn outside(unit: &Array3<f32>) -> Option<Hu> {
     let (_, ny, nx) = unit.dim();
-    let mut rim: Vec<f32> = unit
-        .indexed_iter()
-        .filter(|((_, y, x), _)| *y < RIM || *x < RIM || y + RIM >= ny || x + RIM >= nx)
-        .map(|(_, v)| *v)
-        .collect();
+    let mut rim: Vec<f32> = Vec::new();
+    for slice in unit.axis_iter(Axis(0)) {
+        for (y, line) in slice.rows().into_iter().enumerate() {
+            if y < RIM || y + RIM >= ny {
+                rim.extend(line);
+            } else {
+                // A narrow picture is all rim.
+                rim.extend(line.iter().take(RIM));
+                rim.extend(line.iter().skip(RIM.max(nx.saturating_sub(RIM))));
+            }
+        }
+    }
     let airy = rim.iter().filter(|v| hu(**v) < Hu(-500.0)).count();
     if rim.is_empty() || (airy as f64) < AIRY_SHARE * rim.len() as f64 {
         return None;

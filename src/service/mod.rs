@@ -2,7 +2,7 @@
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
-//! starts and stops the box, [`callers`] keeps who called, [`retention`] removes images that are past
+//! starts and stops the box, [`early`] works on a study while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past
 //! their time, and [`desk`] is its loop, in which everything that can wake it is one
 //! closed enum.
 
@@ -13,6 +13,7 @@ pub mod clock;
 mod commitment;
 pub mod deliver;
 mod desk;
+mod early;
 pub mod files;
 mod frames;
 mod keeper;
@@ -26,4 +27,5 @@ pub mod worker;
 pub use callers::{LEARN_FOR, begin_learning, end_learning};
 pub use commitment::MOST_RESERVED_PERCENT;
 pub use desk::last_events;
+pub use early::{Plane, Ready};
 pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};

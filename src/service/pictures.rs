@@ -5,7 +5,7 @@ use crate::report::KeyImage;
 use crate::study::assemble::Stack;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
-use crate::volume::input::{NetworkInput, hu_image};
+use crate::volume::input::hu_image;
 use ndarray::{Array3, ArrayView2, Axis};
 
 /// The lung window that radiologists read in: level -600, width 1500.
@@ -18,20 +18,20 @@ const FULL_STRENGTH: f32 = 0.4;
 /// Weakest strength with which an involved voxel is drawn, so that none is missed by the eye.
 const WEAKEST: f32 = 0.35;
 
-/// Makes the pictures. Two key slices that fall onto one acquired slice give one picture; a slice
-/// that cannot be decoded a second time gives none.
+/// Makes the pictures. `source` has the acquired slice of each plane. Two key slices that fall onto
+/// one acquired slice give one picture; a slice that cannot be decoded a second time gives none.
 pub fn key_images(
     keys: &[KeySlice],
     involved: &Array3<bool>,
     difference: &Array3<f32>,
-    input: &NetworkInput,
+    source: &[usize],
     stack: &Stack,
     headers: &[Header],
     load: &(dyn Fn(usize) -> Result<StoredPixels, DecodeError> + Sync),
 ) -> Vec<KeyImage> {
     let mut images: Vec<KeyImage> = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some(&place) = input.source.get(key.z) else {
+        let Some(&place) = source.get(key.z) else {
             continue;
         };
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);

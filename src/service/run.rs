@@ -1,11 +1,13 @@
 //! Starting and stopping: the port, the database, the spool, the model, and who wakes the loop.
 //!
-//! Three threads of work beside the loop of [`super::desk`]: tokio's for the port, one worker for
-//! the networks, one writer in `store`.
+//! Threads beside the loop of [`super::desk`]: tokio's for the port, one worker for the networks, one
+//! that works ahead, one writer in `store`, and the pool that shares out slices. Those that compute
+//! yield to those that receive.
 
 use super::clock;
 use super::commitment::Promiser;
 use super::desk::{Desk, Event, show};
+use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
 use super::wall::{self, Scene};
@@ -133,7 +135,9 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     );
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
-    let model = load_model(&config.model, &store)?;
+    let model = Arc::new(load_model(&config.model, &store)?);
+    yielding_pool();
+    let early = Early::start(&config, &store, &model).map_err(ServeError::Start)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -174,16 +178,20 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
 
     let (jobs, work) = std::sync::mpsc::sync_channel::<String>(1);
     let model_name = super::worker::model_facts(&model);
-    let model_fault = model.as_ref().err().cloned().unwrap_or_default();
+    let model_fault = (*model).as_ref().err().cloned().unwrap_or_default();
     let worker = Worker {
         config: config.clone(),
         store: store.clone(),
         model,
+        early: early.clone(),
     };
     let voice = to_loop.clone();
     std::thread::Builder::new()
         .name("worker".into())
-        .spawn(move || labour(&worker, &work, &voice))
+        .spawn(move || {
+            step_back();
+            labour(&worker, &work, &voice);
+        })
         .map_err(ServeError::Start)?;
 
     let scene = Scene {
@@ -202,7 +210,13 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         scene,
         to_loop,
     );
-    desk.watch(runtime.handle().clone(), pulse, learning, options.watcher);
+    desk.watch(
+        runtime.handle().clone(),
+        pulse,
+        learning,
+        options.watcher,
+        early,
+    );
     desk.take_up();
     desk.ready(address, secure);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -407,6 +421,29 @@ fn keep_tidy(spool: &Spool, work: &std::sync::mpsc::Receiver<()>) {
             return;
         }
         std::thread::sleep(GATHER);
+    }
+}
+
+/// How far the threads that compute stand behind those that receive: a console that waits for an
+/// answer gives up, and a study that is analysed a little later does not.
+const BEHIND: i32 = 5;
+
+/// Lets the calling thread yield to the port's.
+pub(super) fn step_back() {
+    // On Linux this is of the thread and not of the process.
+    if let Err(trouble) = rustix::process::setpriority_process(None, BEHIND) {
+        log::warn!("a computing thread keeps its priority: {trouble}");
+    }
+}
+
+/// Makes the pool that shares out slices, with threads that yield.
+fn yielding_pool() {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .thread_name(|n| format!("slices-{n}"))
+        .start_handler(|_| step_back());
+    // A process that was something else before has its pool already.
+    if let Err(trouble) = pool.build_global() {
+        log::debug!("the pool is there already: {trouble}");
     }
 }
 

@@ -3,7 +3,8 @@
 //! An attempt is counted before anything is decoded. A study that takes the process down twice is
 //! marked as failed by the third start, so that one bad input cannot stop the queue for good.
 
-use super::analyse::{Analysis, Images, analyse};
+use super::analyse::{Analysis, Images, analyse, analyse_with};
+use super::early::Early;
 use super::{clock, files};
 use crate::base::disk::{self, Disk};
 use crate::base::ident::ReportNo;
@@ -16,6 +17,7 @@ use crate::store::{NewResult, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Runs of one input that may begin. The second covers a power cut in the first.
 const MOST_ATTEMPTS: u32 = 2;
@@ -57,7 +59,8 @@ pub enum WorkError {
 pub struct Worker {
     pub config: Config,
     pub store: Store,
-    pub model: Trusted,
+    pub model: Arc<Trusted>,
+    pub early: Early,
 }
 
 impl Worker {
@@ -79,7 +82,13 @@ impl Worker {
         let attempt = self
             .store
             .begin_attempt(study_uid, &input, clock::now_ms())?;
+        let digests = paths
+            .iter()
+            .cloned()
+            .zip(stored.into_iter().map(|i| i.sha256))
+            .collect();
         let folder = files::read_files(paths);
+        let ready = self.early.take(study_uid, &folder, &digests);
         let images = Images {
             headers: &folder.headers,
             load: &|index| folder.pixels(index),
@@ -89,9 +98,16 @@ impl Worker {
             let stopped = "An internal error stopped the analysis twice: code CRASH";
             analyse(&images, Err(stopped), &self.config.limits, &())
         } else {
-            let model = self.model.as_ref().map_err(String::as_str);
-            analyse(&images, model, &self.config.limits, progress)
+            let model = (*self.model).as_ref().map_err(String::as_str);
+            analyse_with(&images, model, &self.config.limits, progress, ready)
         };
+        if analysis.planes_ready > 0 {
+            log::info!(
+                "{} of {} planes were made while the study arrived",
+                analysis.planes_ready,
+                analysis.study.slices_denoised
+            );
+        }
         let (aside, _) = self.store.quarantined(Some(study_uid))?;
         if aside > 0 {
             analysis.caveats.push(crate::finding::Caveat {

@@ -15,6 +15,7 @@ use dicom_core::Tag;
 use dicom_core::value::{PrimitiveValue, Value};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileDicomObject, InMemDicomObject};
+use std::borrow::Cow;
 
 /// Transfer syntaxes that are decoded here, in the order in which reception prefers them:
 /// plain ones first, then by how long they take and how often they go wrong.
@@ -145,8 +146,7 @@ pub fn decode_data_set(
     let words = match element.value() {
         Value::Primitive(value) => native(value, syntax, layout)?,
         Value::PixelSequence(sequence) => {
-            let mut fragments = sequence.fragments().iter().map(Vec::as_slice);
-            compressed(&joined(&mut fragments), syntax, layout)?
+            compressed(&joined(sequence.fragments()), syntax, layout)?
         }
         Value::Sequence(_) => return Err(DecodeError::NoPixels),
     };
@@ -274,12 +274,11 @@ fn native(value: &PrimitiveValue, syntax: &str, layout: Layout) -> Result<Vec<u1
 }
 
 /// A frame may be split over several fragments; with one frame, all of them are its.
-fn joined(fragments: &mut dyn Iterator<Item = &[u8]>) -> Vec<u8> {
-    let mut all = Vec::new();
-    for fragment in fragments {
-        all.extend_from_slice(fragment);
+fn joined(fragments: &[Vec<u8>]) -> Cow<'_, [u8]> {
+    match fragments {
+        [only] => Cow::Borrowed(only),
+        several => Cow::Owned(several.concat()),
     }
-    all
 }
 
 /// Fills the bits above a signed value of `layout.bits_stored` with its sign, as native data

@@ -1,8 +1,8 @@
 //! Stored value to HU, as a table over all 65,536 patterns of a 16-bit pixel.
 //!
 //! `paper` takes the bits that are stored, knows padding and works in f64; `release` repeats the
-//! public code's int16 arithmetic with its quirks. A table per slice makes both a look-up, and
-//! makes it easy to see that every pattern has a defined outcome.
+//! public code's int16 arithmetic with its quirks. A table makes both a look-up, and makes it easy
+//! to see that every pattern has a defined outcome. The slices of a series nearly always share one.
 //!
 //! It assumes that the header's rescale values were checked for presence
 //! ([`crate::study::check`]); a slice without them has no HU and is refused here as well.
@@ -29,7 +29,43 @@ const PADDING_HU: f32 = -1000.0;
 const FLOOR_HU: f32 = -1024.0;
 
 /// HU for every pattern of a pixel.
-pub struct HuTable(Vec<f32>);
+#[derive(Clone, Debug)]
+pub struct HuTable {
+    hu: Vec<f32>,
+    of: Format,
+}
+
+/// All that decides a table.
+#[derive(Clone, Debug, PartialEq)]
+struct Format {
+    profile: Profile,
+    bits_stored: u16,
+    high_bit: u16,
+    signed: bool,
+    rescale: Rescale,
+    padding: Option<Padding>,
+}
+
+impl Format {
+    fn new(
+        profile: Profile,
+        pixels: &StoredPixels,
+        header: &Header,
+    ) -> Result<Self, HounsfieldError> {
+        let rescale = header.rescale.ok_or(HounsfieldError::NoRescale)?;
+        if !header.speaks_hu() {
+            return Err(HounsfieldError::NotHu(header.rescale_type.clone()));
+        }
+        Ok(Self {
+            profile,
+            bits_stored: pixels.bits_stored,
+            high_bit: pixels.high_bit,
+            signed: pixels.signed,
+            rescale,
+            padding: header.padding,
+        })
+    }
+}
 
 impl HuTable {
     /// # Errors
@@ -39,27 +75,37 @@ impl HuTable {
         pixels: &StoredPixels,
         header: &Header,
     ) -> Result<Self, HounsfieldError> {
-        let rescale = header.rescale.ok_or(HounsfieldError::NoRescale)?;
-        if !header.speaks_hu() {
-            return Err(HounsfieldError::NotHu(header.rescale_type.clone()));
-        }
-        let table = match profile {
-            Profile::Paper => all_patterns(|word| paper(word, pixels, rescale, header.padding)),
+        let of = Format::new(profile, pixels, header)?;
+        let (rescale, padding) = (of.rescale, of.padding);
+        let hu = match profile {
+            Profile::Paper => all_patterns(|word| paper(word, pixels, rescale, padding)),
             Profile::Release => all_patterns(|word| release(word, rescale)),
         };
-        Ok(Self(table))
+        Ok(Self { hu, of })
+    }
+
+    /// Whether this is the table of these pixels.
+    ///
+    /// # Errors
+    /// As for [`HuTable::new`].
+    pub fn fits(&self, pixels: &StoredPixels, header: &Header) -> Result<bool, HounsfieldError> {
+        Ok(self.of == Format::new(self.of.profile, pixels, header)?)
     }
 
     #[must_use]
     pub fn hu(&self, word: u16) -> Hu {
         // The table has an entry for every u16.
-        Hu(self.0[usize::from(word)])
+        Hu(self.hu[usize::from(word)])
     }
 
     /// HU of a line of pixels.
     pub fn fill(&self, words: &[u16], out: &mut [f32]) {
+        // As an array the compiler knows that every word is inside.
+        let Some(hu) = self.hu.first_chunk::<{ 1 << 16 }>() else {
+            return;
+        };
         for (o, &word) in out.iter_mut().zip(words) {
-            *o = self.0[usize::from(word)];
+            *o = hu[usize::from(word)];
         }
     }
 }

@@ -104,7 +104,7 @@ impl<T: Real> Banded<T> {
     }
 
     /// (input, weight) pairs of output `j`.
-    pub fn taps(&self, j: usize) -> impl Iterator<Item = (usize, T)> + '_ {
+    pub fn taps(&self, j: usize) -> impl Iterator<Item = (usize, T)> + Clone + '_ {
         self.rows.get(j).into_iter().flat_map(|row| {
             row.weights
                 .iter()
@@ -126,11 +126,8 @@ impl<T: Real> Banded<T> {
     pub fn down(&self, image: &[T], width: usize, out: &mut [T]) {
         debug_assert_eq!(image.len(), self.n * width);
         for (row, out) in self.rows.iter().zip(out.chunks_exact_mut(width)) {
-            out.fill(T::default());
-            let source = image.chunks_exact(width).skip(row.first);
-            for (&weight, line) in row.weights.iter().zip(source) {
-                add_scaled(out, line, weight);
-            }
+            let lines = image.chunks_exact(width).skip(row.first);
+            weigh(lines.zip(row.weights.iter().copied()), 0, out);
         }
     }
 
@@ -162,10 +159,36 @@ impl<T: Real> Banded<T> {
     }
 }
 
-/// `out += weight * line`, the inner loop of everything that runs along y or z.
-pub fn add_scaled<T: Real>(out: &mut [T], line: &[T], weight: T) {
-    for (o, &s) in out.iter_mut().zip(line) {
-        *o = *o + weight * s;
+/// Sets `out` to the weighted sum of lines, from their column `start` on, in the order in which they
+/// come: the inner loop of everything that runs along y or z.
+///
+/// The sums of a block stay in registers while the lines pass.
+pub fn weigh<'a, T: Real + 'a>(
+    lines: impl Iterator<Item = (&'a [T], T)> + Clone,
+    start: usize,
+    out: &mut [T],
+) {
+    const BLOCK: usize = 32;
+    let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+    let tail = start + blocks.len() * BLOCK;
+    for (i, block) in blocks.iter_mut().enumerate() {
+        let mut sum = [T::default(); BLOCK];
+        for (line, weight) in lines.clone() {
+            let Some(line) = line.get(start + i * BLOCK..).and_then(<[T]>::first_chunk) else {
+                continue;
+            };
+            let line: &[T; BLOCK] = line;
+            for (s, &v) in sum.iter_mut().zip(line) {
+                *s = *s + weight * v;
+            }
+        }
+        *block = sum;
+    }
+    rest.fill(T::default());
+    for (line, weight) in lines {
+        for (o, &v) in rest.iter_mut().zip(line.iter().skip(tail)) {
+            *o = *o + weight * v;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the networks take: planes of 128 or 240 pixels, and a cube of 50 planes.
 
-use super::resample::{Banded, Kernel, add_scaled};
+use super::resample::{Banded, Kernel, weigh};
 use ndarray::{Array3, ArrayView3, Axis};
 use rayon::prelude::*;
 
@@ -24,13 +24,17 @@ impl PlaneResizer {
         }
     }
 
+    /// Resamples `plane` into `out`; `half` is room to work in, of any length.
+    pub fn resize(&self, plane: &[f32], half: &mut Vec<f32>, out: &mut [f32]) {
+        half.resize(self.down.outputs() * self.across.inputs(), 0.0);
+        self.down.down(plane, self.across.inputs(), half);
+        self.across.across(half, out);
+    }
+
+    /// Samples of a resampled plane.
     #[must_use]
-    pub fn resize(&self, plane: &[f32]) -> Vec<f32> {
-        let mut half = vec![0.0; self.down.outputs() * self.across.inputs()];
-        self.down.down(plane, self.across.inputs(), &mut half);
-        let mut whole = vec![0.0; self.down.outputs() * self.across.outputs()];
-        self.across.across(&half, &mut whole);
-        whole
+    pub fn samples(&self) -> usize {
+        self.down.outputs() * self.across.outputs()
     }
 }
 
@@ -48,12 +52,8 @@ pub fn to_cube(difference: ArrayView3<'_, f32>) -> Array3<f32> {
         .collect();
     let planes: Vec<_> = cube.axis_iter_mut(Axis(0)).enumerate().collect();
     planes.into_par_iter().for_each(|(j, mut plane)| {
-        let out = plane.as_slice_mut().unwrap_or_default();
-        for (k, weight) in z.taps(j) {
-            if let Some(line) = source.get(k) {
-                add_scaled(out, line, weight);
-            }
-        }
+        let lines = z.taps(j).filter_map(|(k, w)| Some((*source.get(k)?, w)));
+        weigh(lines, 0, plane.as_slice_mut().unwrap_or_default());
     });
     cube
 }
@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn a_plane_keeps_its_mean_when_it_shrinks() {
         let plane: Vec<f32> = (0..300 * 200).map(|i| (i % 7) as f32).collect();
-        let small = PlaneResizer::new(Kernel::Linear, (300, 200), (128, 128)).resize(&plane);
+        let resizer = PlaneResizer::new(Kernel::Linear, (300, 200), (128, 128));
+        let mut small = vec![0.0; resizer.samples()];
+        resizer.resize(&plane, &mut Vec::new(), &mut small);
         let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
         assert_eq!(small.len(), 128 * 128);
         assert!((mean(&small) - mean(&plane)).abs() < 0.02);

@@ -112,7 +112,7 @@ fn the_networks_say_what_onnx_runtime_says() {
 
     let sparse = unit.slice(s![..;STEP, .., ..]).to_owned();
     let clean = bundle.denoise(&sparse, &()).expect("it runs").clean;
-    let map = difference(&sparse, &clean);
+    let map = difference(sparse, &clean);
     let cube = to_cube(map.view());
     let cube = cube.insert_axis(Axis(0)).insert_axis(Axis(0));
     let cube = cube.insert_axis(Axis(0)).into_dyn();

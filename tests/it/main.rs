@@ -21,5 +21,6 @@ mod reception;
 mod report;
 mod screen;
 mod space;
+mod streaming;
 mod upstream;
 mod whole_way;
