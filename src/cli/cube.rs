@@ -27,7 +27,7 @@ pub fn cubes(network: &Path, size: Size, files: &[PathBuf]) -> Result<(), Failur
         let unit: Array3<f32> = ndarray_npy::read_npy(from)
             .map_err(|e| Failure::Refused(format!("{}: {e}", from.display())))?;
         let clean = denoiser.denoise(&unit, &()).map_err(Failure::failed)?.clean;
-        let cube = to_cube(difference(&unit, &clean).view());
+        let cube = to_cube(difference(unit, &clean).view());
         ndarray_npy::write_npy(to, &cube).map_err(Failure::failed)?;
         bar.set(done + 1, pairs.len());
     }
