@@ -198,7 +198,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
         golden.cnn_ms
     );
     let [first, second] = bundle.engine();
-    println!("engine: first network {first}; second network {second}");
+    say!("engine: first network {first}; second network {second}");
     super::visitors::check_tls(config)?;
     say!("phantoms, disk, clock, display and peers are not checked yet");
     Ok(())
