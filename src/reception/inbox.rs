@@ -31,6 +31,8 @@ pub struct Inbox {
 struct Names {
     next: AtomicU64,
     closed: AtomicBool,
+    /// Held by whoever makes names, so that nobody makes them twice.
+    making: Mutex<()>,
     ready: Mutex<Vec<Reserved>>,
 }
 
@@ -58,6 +60,11 @@ impl Inbox {
 
     /// Makes names where fewer than half of the stock are left, so that no image waits for one.
     pub fn restock(&self) -> io::Result<()> {
+        let _making = self
+            .names
+            .making
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let closed = self.names.closed.load(Ordering::Relaxed);
         if closed || self.names.ready().len() >= STOCK / 2 {
             return Ok(());

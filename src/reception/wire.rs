@@ -459,7 +459,9 @@ mod tests {
         assert!(matches!(after(&[5, 0, 0]).await, WireFault::Silent));
         let (near, mut far) = duplex(1 << 20);
         let trickle = tokio::spawn(async move {
-            far.write_all(&[4, 0, 0, 0, 0x40, 0]).await.unwrap();
+            // A PDU with one value that never ends.
+            let head = [4, 0, 0, 0, 0x40, 0, 0, 0, 0x3F, 0xFC, 1, 0];
+            far.write_all(&head).await.unwrap();
             while far.write_all(&[0]).await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -61,12 +61,12 @@ impl Inflated {
             if read == 0 {
                 return Ok(held);
             }
-            held.counted += read;
-            if held.counted > most {
+            if held.counted + read > most {
                 return Err(DecodeError::Damaged(
                     "it inflates to more than its rows, columns and frames say".to_owned(),
                 ));
             }
+            held.counted += read;
             if HELD.fetch_add(read, Ordering::Relaxed) + read > MOST_INFLATED {
                 return Err(DecodeError::Damaged(
                     "the deflated object is too large to be taken apart".to_owned(),

@@ -116,7 +116,7 @@ fn run(disk: &FaultyDisk) -> BTreeMap<PathBuf, Vec<u8>> {
     };
     let inbox = spool.inbox();
     for (n, data) in transfer().into_iter().enumerate() {
-        let way = if n % 3 == 1 { Way::Pieces } else { Way::Whole };
+        let way = if n % 3 == 2 { Way::Pieces } else { Way::Whole };
         match store(&spool, &inbox, way, &data) {
             Ok(Put::New(receipt) | Put::Duplicate(receipt)) => {
                 acknowledged.insert(receipt.path, data);

@@ -11,7 +11,9 @@ fn a_reader_who_leaves_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = program();
-    command.args(["phantom", "--class", "control", "--matrix", "64"]);
+    command.args([
+        "phantom", "--class", "control", "--seed", "1", "--matrix", "64",
+    ]);
     let child = command
         .arg(folder.path().join("study"))
         .stdout(writer)
@@ -32,7 +34,9 @@ fn output_that_cannot_be_written_is_told() {
     };
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
-    command.args(["phantom", "--class", "control", "--matrix", "64"]);
+    command.args([
+        "phantom", "--class", "control", "--seed", "1", "--matrix", "64",
+    ]);
     let child = command
         .arg(folder.path().join("study"))
         .stdout(full)
