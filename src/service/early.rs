@@ -46,9 +46,9 @@ const FEWEST: usize = 2 * PERIOD;
 /// Above it no plane is made early: reading all headers again and again would cost too much.
 const MOST_IMAGES: usize = 4000;
 
-/// Planes for each core in a turn. The worker may take the study at any time, and a turn that is not
-/// finished then is lost.
-const BATCH: usize = 4;
+/// Planes for each core in a turn. The worker may take the study at any time; it waits for the turn
+/// that is going on, and what that makes is lost.
+const BATCH: usize = 2;
 
 /// Pause when all is done, so that images are taken several at a time.
 const PAUSE: Duration = Duration::from_millis(100);
