@@ -12,9 +12,10 @@
 //! begins when the last association has closed, in the time that a study is given to settle. The
 //! two ends of a stack are left until then as well.
 //!
-//! Bounds: a few studies, hints that may be lost, planes up to a limit of memory.
+//! Bounds: a few studies, hints that may be lost, planes up to a limit of memory. Objects of many
+//! frames come in one piece and are left alone.
 
-use super::files::{Folder, read_files};
+use super::files::{Folder, add_single_frames};
 use super::worker::Trusted;
 use crate::config::{Config, Streaming};
 use crate::infer::{Bundle, Model};
@@ -45,9 +46,9 @@ const FEWEST: usize = 2 * PERIOD;
 /// Above it no plane is made early: reading all headers again and again would cost too much.
 const MOST_IMAGES: usize = 4000;
 
-/// Planes for each core in a turn. The worker may take the study at any time, and a turn that is not
-/// finished then is lost.
-const BATCH: usize = 4;
+/// Planes for each core in a turn. The worker may take the study at any time; it waits for the turn
+/// that is going on, and what that makes is lost.
+const BATCH: usize = 2;
 
 /// Pause when all is done, so that images are taken several at a time.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -302,7 +303,8 @@ struct Bench {
     /// 1 mm planes that further planes will want, by header, and the plan's [`Plan::shared`].
     lines: BTreeMap<usize, Vec<f32>>,
     shared: String,
-    /// A slice could not be used: the usual walk will say so.
+    /// A slice could not be used, which the usual walk will say, or there are objects of many
+    /// frames, which come in one piece anyway.
     given_up: bool,
 }
 
@@ -325,7 +327,11 @@ impl Hand {
                 let Ok(hint) = hints.recv() else { return };
                 todo.insert(hint.study, hint.settled);
             }
-            todo.extend(hints.try_iter().map(|hint| (hint.study, hint.settled)));
+            for hint in hints.try_iter() {
+                if todo.len() < HINTS || todo.contains_key(&hint.study) {
+                    todo.insert(hint.study, hint.settled);
+                }
+            }
             // In turn, so that two studies that arrive together both get on.
             let after = (Bound::Excluded(&last), Bound::Unbounded);
             let next = todo.range::<String, _>(after).next().or(todo.iter().next());
@@ -429,8 +435,8 @@ impl Hand {
                 unread.insert(instance.sha256);
             }
         }
-        bench.folder.add(read_files(new));
-        (bench.folder.headers.len() <= MOST_IMAGES).then_some(())
+        bench.given_up = !add_single_frames(&mut bench.folder, new);
+        (!bench.given_up).then_some(())
     }
 }
 

@@ -66,15 +66,6 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Takes in what was read later, behind what is here.
-    pub fn add(&mut self, more: Folder) {
-        self.headers.extend(more.headers);
-        self.paths.extend(more.paths);
-        self.skipped += more.skipped;
-        self.seconds += more.seconds;
-        self.frames.extend(more.frames);
-    }
-
     /// The pixels of the image that `headers[index]` describes.
     ///
     /// # Errors
@@ -125,6 +116,26 @@ pub fn read_files(files: Vec<PathBuf>) -> Folder {
     }
     folder.seconds = begun.elapsed().as_secs_f64();
     folder
+}
+
+/// Adds the headers of these files to `folder`, as far as each is an image of one frame. False, and
+/// nothing is added, if one is not: objects of many frames may be held in memory as a whole, and
+/// only one reader has the room for that.
+pub fn add_single_frames(folder: &mut Folder, files: Vec<PathBuf>) -> bool {
+    let read: Vec<Option<(Header, PathBuf)>> = files
+        .into_par_iter()
+        .map(|path| Some((read_header(&path).ok()?, path)))
+        .collect();
+    let mut headers = read.iter().flatten().map(|(header, _)| header);
+    if headers.any(|header| header.frames != 1 || header.is_enhanced()) {
+        return false;
+    }
+    folder.skipped += read.iter().filter(|file| file.is_none()).count();
+    for (header, path) in read.into_iter().flatten() {
+        folder.headers.push(header);
+        folder.paths.push(path);
+    }
+    true
 }
 
 /// The header of one file, without reading its pixels.

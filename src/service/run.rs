@@ -425,8 +425,10 @@ fn keep_tidy(spool: &Spool, work: &std::sync::mpsc::Receiver<()>) {
 }
 
 /// How far the threads that compute stand behind those that receive: a console that waits for an
-/// answer gives up, and a study that is analysed a little later does not.
-const BEHIND: i32 = 5;
+/// answer gives up, and a study that is analysed a little later does not. A small step is enough,
+/// since receiving takes little time and often; a large one would let any other work on the
+/// machine starve the analysis.
+const BEHIND: i32 = 2;
 
 /// Lets the calling thread yield to the port's.
 pub(super) fn step_back() {

@@ -134,25 +134,36 @@ impl<T: Real> Banded<T> {
     /// Resamples along the second axis of a row-major image of `inputs()` columns: every row is
     /// a line. `out` holds `rows * outputs()` samples.
     pub fn across(&self, image: &[T], out: &mut [T]) {
-        /// Rows done at once, one per lane of a vector register.
-        const LANES: usize = 16;
-        let mut tile = vec![[T::default(); LANES]; self.n];
-        let blocks = image.chunks(LANES * self.n);
-        for (block, out) in blocks.zip(out.chunks_mut(LANES * self.outputs())) {
-            for (lane, line) in block.chunks_exact(self.n).enumerate() {
-                for (cell, &value) in tile.iter_mut().zip(line) {
-                    cell[lane] = value;
-                }
+        /// Rows done at once, one per lane of the vector registers.
+        const LANES: usize = 8;
+        let (n, m) = (self.n, self.outputs());
+        let none = vec![T::default(); n];
+        let mut tile = vec![[T::default(); LANES]; n];
+        let mut sums = vec![[T::default(); LANES]; m];
+        for (block, out) in image.chunks(LANES * n).zip(out.chunks_mut(LANES * m)) {
+            // The last block may have fewer rows; nobody reads what comes of the others.
+            let mut lines = [none.as_slice(); LANES];
+            for (line, row) in lines.iter_mut().zip(block.chunks_exact(n)) {
+                *line = row;
             }
-            for (j, row) in self.rows.iter().enumerate() {
+            // By name and of one length, so that the compiler turns this into vector operations.
+            let [a, b, c, d, e, f, g, h] = lines.map(|line| &line[..n]);
+            for (x, cell) in tile.iter_mut().enumerate() {
+                *cell = [a[x], b[x], c[x], d[x], e[x], f[x], g[x], h[x]];
+            }
+            for (row, sums) in self.rows.iter().zip(&mut sums) {
                 let mut sum = [T::default(); LANES];
-                for (&weight, cell) in row.weights.iter().zip(tile.iter().skip(row.first)) {
+                let cells = &tile[row.first..row.first + row.weights.len()];
+                for (&weight, cell) in row.weights.iter().zip(cells) {
                     for (s, &c) in sum.iter_mut().zip(cell) {
                         *s = *s + weight * c;
                     }
                 }
-                for (line, &s) in out.chunks_exact_mut(self.outputs()).zip(&sum) {
-                    line[j] = s;
+                *sums = sum;
+            }
+            for (lane, line) in out.chunks_exact_mut(m).enumerate() {
+                for (o, sum) in line.iter_mut().zip(&sums) {
+                    *o = sum[lane];
                 }
             }
         }

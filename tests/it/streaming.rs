@@ -32,7 +32,8 @@ fn result(streaming: bool, send: impl Fn(&BoxProcess)) -> (Value, u32) {
     let log = home.log();
     let ready = log.lines().find_map(|line| {
         let (before, _) = line.split_once(" planes were made while the study arrived")?;
-        before.split_whitespace().rev().nth(2)?.parse().ok()
+        // After the priority, "<6>32 of 40".
+        before.split_once('>')?.1.split(' ').next()?.parse().ok()
     });
     (essence(&report), ready.unwrap_or(0))
 }
