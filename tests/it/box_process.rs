@@ -304,6 +304,13 @@ impl Home {
         self.check_whole("spool");
     }
 
+    /// How many images lie in their places.
+    pub fn images(&self) -> usize {
+        let files = files_below(&self.state().join("spool"));
+        let is_image = |file: &&PathBuf| file.extension().is_some_and(|e| e == "dcm");
+        files.iter().filter(is_image).count()
+    }
+
     /// No file in this folder of the state was begun and never finished. Empty parts wait for the
     /// next images; a part with content may be one that is about to be tidied up.
     pub fn check_whole(&self, folder: &str) {

@@ -1,6 +1,6 @@
 //! Room on the disk: levels that are shown and felt, and images that go when their time is over.
 
-use crate::box_process::{Home, files_below, model, send, turn};
+use crate::box_process::{Home, model, send, turn};
 use crate::whole_way::{SHORT, short_study, short_uid};
 use scanside::delivery::scu::{self, Options};
 
@@ -57,7 +57,7 @@ fn images_go_after_the_analysis_where_that_is_set_and_the_result_stays() {
     let settings = format!("{SHORT}[retention]\npixels_after_analysis = true\ngrace_s = 0\n");
     let home = Home::new(&model(), &settings);
     let running = home.start();
-    let images = || files_below(&home.state().join("spool")).len();
+    let images = || home.images();
     running.take(short_study(), &Options::new("CT1"));
     let all = short_study().len();
     let report = home.wait_for_report(short_uid(), all);
