@@ -208,7 +208,7 @@ def timed(net, shape: list[int], times: int):
 
 
 def networks(b: Bench) -> None:
-    folder = b.phantom("thick", "--thickness", "5", "--spacing", "5", "--matrix", "128", "--slices", "16")
+    folder = b.phantom("short", "--thickness", "1", "--spacing", "1", "--matrix", "128", "--slices", "40")
     answers: list[dict] = []
 
     def ours() -> float:

@@ -197,11 +197,12 @@ fn walk(
     run.seconds.preprocess = clock.elapsed().as_secs_f64();
     run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
 
-    let air = lungs::find(&input.unit, None, input.spacing);
-    checks.extend(check::image(
-        &image_facts(&input.unit, &air, card.profile),
-        limits,
-    ));
+    {
+        // Gone before the networks need the memory.
+        let air = lungs::find(&input.unit, None, input.spacing);
+        let facts = image_facts(&input.unit, &air, card.profile);
+        checks.extend(check::image(&facts, limits));
+    }
     run.checks = rows(&checks);
     if let Some(refused) = check::refusal(&checks) {
         return Err(Stop::check(refused));

@@ -15,6 +15,10 @@
 //! Bounds: a few studies, hints that may be lost, planes up to a limit of memory. Objects of many
 //! frames come in one piece and are left alone.
 
+mod shelf;
+
+pub use shelf::{Key, Plane};
+
 use super::files::{Folder, add_single_frames};
 use super::worker::Trusted;
 use crate::config::{Config, Streaming};
@@ -26,19 +30,17 @@ use crate::volume::plan::{Plan, Scratch};
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use shelf::{STUDIES, Shelf};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Hints that may wait. One that is lost is made up for by the next image.
 const HINTS: usize = 64;
-
-/// Studies whose planes are kept: the one that arrives, and those that wait for the worker.
-const STUDIES: usize = 4;
 
 /// Below this many slices nothing can be said about a series.
 const FEWEST: usize = 2 * PERIOD;
@@ -50,28 +52,19 @@ const MOST_IMAGES: usize = 4000;
 /// that is going on, and what that makes is lost.
 const BATCH: usize = 2;
 
+/// File of the state folder that names the study which is worked on.
+///
+/// An attempt of the worker is counted before it begins, so that one bad input cannot take the
+/// process down for ever. Work ahead is not counted; a study that was worked on when the process
+/// ended is left to the worker.
+const MARK: &str = "early.study";
+
 /// Pause when all is done, so that images are taken several at a time.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// After so many slices at most the planes must lie between them as before, or the next slices will
 /// probably shift all of them. Ten covers steps of whole tenths of a millimetre.
 const PERIOD: usize = 10;
-
-/// Digest of all that a plane depends on.
-pub type Key = [u8; 32];
-
-/// A plane of the networks' input and what the first network made of it.
-#[derive(Clone, Debug)]
-pub struct Plane {
-    pub unit: Vec<f32>,
-    pub clean: Vec<f32>,
-}
-
-impl Plane {
-    fn bytes(&self) -> usize {
-        size_of_val(self.unit.as_slice()) + size_of_val(self.clean.as_slice())
-    }
-}
 
 /// What is ready of one study, for the walk.
 #[derive(Debug, Default)]
@@ -137,32 +130,6 @@ pub struct Early {
     inner: Option<(SyncSender<Hint>, Arc<Shelf>)>,
 }
 
-/// Finished planes.
-struct Shelf {
-    most_bytes: usize,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// The oldest study first.
-    studies: Vec<(String, HashMap<Key, Plane>)>,
-    /// The study that the worker took last: nothing is made of it until it gets new images.
-    taken: String,
-}
-
-impl Held {
-    fn planes(&mut self, study: &str) -> Option<&mut HashMap<Key, Plane>> {
-        let mut all = self.studies.iter_mut();
-        all.find_map(|(name, planes)| (name == study).then_some(planes))
-    }
-
-    fn bytes(&self) -> usize {
-        let planes = self.studies.iter().flat_map(|(_, planes)| planes.values());
-        planes.map(Plane::bytes).sum()
-    }
-}
-
 impl Early {
     /// Starts the thread, if the settings want it and there is a model.
     ///
@@ -180,11 +147,16 @@ impl Early {
             return Ok(Self::default());
         }
         let (sender, hints) = sync_channel(HINTS);
-        let shelf = Arc::new(Shelf {
-            held: Mutex::default(),
-            most_bytes,
-        });
+        let shelf = Arc::new(Shelf::new(most_bytes));
+        let mark = config.state.join(MARK);
+        let left_alone = std::fs::read_to_string(&mark).unwrap_or_default();
+        if !left_alone.is_empty() {
+            log::warn!("the last process ended in work ahead; that study is left to the worker");
+            std::fs::remove_file(&mark)?;
+        }
         let hand = Hand {
+            mark,
+            left_alone,
             state: config.state.clone(),
             store: store.clone(),
             model: Arc::clone(model),
@@ -207,10 +179,7 @@ impl Early {
             return;
         };
         if !settled {
-            let mut held = shelf.lock();
-            if held.taken == study {
-                held.taken.clear();
-            }
+            shelf.reopen(study);
         }
         let study = study.to_owned();
         // A full queue has work enough.
@@ -223,9 +192,8 @@ impl Early {
         let Some((_, shelf)) = &self.inner else {
             return Ready::default();
         };
-        study.clone_into(&mut shelf.lock().taken);
         Ready {
-            planes: shelf.forget(study),
+            planes: shelf.take(study),
             images: names(folder, digests),
         }
     }
@@ -235,61 +203,6 @@ impl Early {
         if let Some((_, shelf)) = &self.inner {
             shelf.forget(study);
         }
-    }
-}
-
-impl Shelf {
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, study: &str) -> HashMap<Key, Plane> {
-        let studies = &mut self.lock().studies;
-        let place = studies.iter().position(|(name, _)| name == study);
-        place.map_or_else(HashMap::new, |place| studies.remove(place).1)
-    }
-
-    /// Makes a place for a study, at the cost of the oldest one. False if the worker has it.
-    fn open(&self, study: &str) -> bool {
-        let mut held = self.lock();
-        if held.taken == study {
-            return false;
-        }
-        if held.planes(study).is_none() {
-            if held.studies.len() >= STUDIES {
-                held.studies.remove(0);
-            }
-            held.studies.push((study.to_owned(), HashMap::new()));
-        }
-        true
-    }
-
-    /// Puts planes away. False when the study was taken in the meantime or there is no room;
-    /// `wanted` are the keys that the study's plan has now, and others make room for them.
-    fn put(&self, study: &str, made: Vec<(Key, Plane)>, wanted: &[Key]) -> bool {
-        let mut held = self.lock();
-        let new: usize = made.iter().map(|(_, plane)| plane.bytes()).sum();
-        let room = |held: &Held| held.bytes() + new <= self.most_bytes;
-        if !room(&held)
-            && let Some(planes) = held.planes(study)
-        {
-            planes.retain(|key, _| wanted.contains(key));
-        }
-        let room = room(&held);
-        match held.planes(study) {
-            Some(planes) if room => planes.extend(made),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Which of these are there.
-    fn which(&self, study: &str, keys: &[Key]) -> Vec<bool> {
-        let mut held = self.lock();
-        let planes = held.planes(study);
-        keys.iter()
-            .map(|key| planes.as_ref().is_some_and(|p| p.contains_key(key)))
-            .collect()
     }
 }
 
@@ -309,6 +222,9 @@ struct Bench {
 }
 
 struct Hand {
+    mark: PathBuf,
+    /// The study that was worked on when the last process ended.
+    left_alone: String,
     state: PathBuf,
     store: Store,
     model: Arc<Trusted>,
@@ -321,8 +237,10 @@ impl Hand {
         // What is said of a study by now is one thing to do.
         let mut todo: BTreeMap<String, bool> = BTreeMap::new();
         let mut last = String::new();
+        let mut marked = String::new();
         loop {
             if todo.is_empty() {
+                self.mark(&mut marked, "");
                 std::thread::sleep(PAUSE);
                 let Ok(hint) = hints.recv() else { return };
                 todo.insert(hint.study, hint.settled);
@@ -340,6 +258,11 @@ impl Hand {
                 continue;
             };
             todo.remove(&study);
+            last.clone_from(&study);
+            if study == self.left_alone {
+                continue;
+            }
+            self.mark(&mut marked, &study);
             let place = benches.iter().position(|bench| bench.study == study);
             let mut bench = place.map_or_else(
                 || Bench {
@@ -356,8 +279,22 @@ impl Hand {
             if benches.len() > STUDIES {
                 benches.remove(0);
             }
-            last = study;
         }
+    }
+
+    /// Writes down which study is worked on, or that none is.
+    fn mark(&self, marked: &mut String, study: &str) {
+        if marked == study {
+            return;
+        }
+        let written = match study {
+            "" => std::fs::remove_file(&self.mark),
+            study => std::fs::write(&self.mark, study),
+        };
+        if let Err(trouble) = written {
+            crate::limited!(log::Level::Warn, "work ahead cannot be noted: {trouble}");
+        }
+        study.clone_into(marked);
     }
 
     /// Makes some planes of a study. Nothing when there is no more to do for now.
@@ -484,4 +421,46 @@ fn make(bundle: &Bundle, plan: &Plan, bench: &mut Bench, planes: &[usize]) -> Op
             Some(Plane { unit, clean })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shelf::tests::{keys, planes, shelf};
+    use super::*;
+
+    #[test]
+    fn a_study_that_the_worker_has_gets_nothing_until_it_gets_images() {
+        let shelf = Arc::new(shelf(9));
+        let (sender, _hints) = sync_channel(HINTS);
+        let early = Early {
+            inner: Some((sender, Arc::clone(&shelf))),
+        };
+        assert!(shelf.open("1") && shelf.put("1", planes(1..=1), &keys(1..=1)));
+        let ready = early.take("1", &Folder::default(), &HashMap::new());
+        assert_eq!(ready.planes.len(), 1);
+        assert!(!shelf.put("1", planes(2..=2), &keys(1..=2)), "it is gone");
+        early.hint("1", true);
+        assert!(!shelf.open("1"));
+        early.hint("1", false);
+        assert!(shelf.open("1"));
+    }
+
+    #[test]
+    fn some_steps_can_be_known_early_and_some_cannot() {
+        for (slices, step, known) in [
+            (61, 1.0, true),
+            (61, 2.0, true),
+            (60, 2.5, true),
+            (61, 2.5, false),
+            (60, 1.25, true),
+            (60, 0.7, true),
+            (67, 0.7, false),
+            // A step that is written down a little short.
+            (60, 1.999, true),
+        ] {
+            let planes = (f64::from(slices) * step).round_ties_even() as usize;
+            let period = slices as usize / common(slices as usize, planes);
+            assert_eq!(period <= PERIOD, known, "{slices} slices of {step} mm");
+        }
+    }
 }
