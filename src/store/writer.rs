@@ -12,11 +12,13 @@ const APPLICATION_ID: i32 = 0x7363_6e73;
 const QUEUE: usize = 64;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
     include_str!("schema/004.sql"),
+    include_str!("schema/005.sql"),
+    include_str!("schema/006.sql"),
 ];
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
