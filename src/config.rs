@@ -4,11 +4,15 @@
 //! wall shows what staff may see. Nothing optional survives into [`Config`].
 
 mod commitment;
+mod destination;
 
 pub use commitment::{Commitment, Policy};
+pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
 
+use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
+use crate::report::deidentify::Retain;
 use crate::spool::Quota;
 use crate::status::Place;
 use crate::store::Retention;
@@ -56,6 +60,8 @@ pub struct Config {
     pub site: String,
     pub export: Export,
     pub commitment: Commitment,
+    /// Where results go.
+    pub destinations: Vec<Destination>,
     /// True for throw-away state: how full the disk is counts only when little is left, unless the
     /// settings say otherwise.
     pub lenient_disk: bool,
@@ -87,6 +93,8 @@ pub struct Export {
     pub enabled: bool,
     /// Reports carry the patient's name; otherwise they are de-identified.
     pub identified: bool,
+    /// What is kept in de-identified ones.
+    pub retain: Retain,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +128,8 @@ pub enum ConfigError {
     AllowAny(SocketAddr),
     #[error("storage commitment is not set right: {0}")]
     Commitment(String),
+    #[error("the destination {name} is not set right: {why}")]
+    Destination { name: String, why: String },
 }
 
 /// The file as it stands.
@@ -144,6 +154,7 @@ struct Raw {
     retention: RawRetention,
     commitment: commitment::Raw,
     streaming: RawStreaming,
+    destinations: Vec<destination::Raw>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +198,7 @@ struct RawTimes {
 struct RawExport {
     enabled: bool,
     identified: bool,
+    retain: Retain,
 }
 
 /// Where the disk is yellow and where it is red. What is left out keeps its default.
@@ -236,6 +248,7 @@ impl Config {
         let listen: SocketAddr = listen.parse().map_err(|_| ConfigError::Listen(listen))?;
         let times = Times::default();
         let tls = raw.tls.map(|raw| raw.check(listen)).transpose()?;
+        let destinations = destination::check_all(raw.destinations, tls.is_some())?;
         Ok(Self {
             ae_title: title(raw.ae_title.unwrap_or_else(|| "SCANSIDE".into()))?,
             listen,
@@ -262,9 +275,11 @@ impl Config {
             export: Export {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
+                retain: raw.export.retain,
             },
             commitment: raw.commitment.check(tls.is_some())?,
             tls,
+            destinations,
             lenient_disk: false,
             disk: raw.disk.map(quota).transpose()?,
             retention: Retention {
@@ -302,6 +317,24 @@ impl Config {
             None if self.lenient_disk => Quota::lenient(),
             None => Quota::default(),
         }
+    }
+
+    /// Who may ask for storage commitment, and who reports on it.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let mut terms = self.commitment.terms();
+        for destination in self.destinations.iter().filter(|d| d.commitment) {
+            if let Way::Dicom { to, .. } = &destination.way {
+                terms.archives.push(to.called.clone());
+            }
+        }
+        terms
+    }
+
+    /// Whether there may ever be something for `deliver` to do.
+    #[must_use]
+    pub fn delivers(&self) -> bool {
+        self.commitment.delivers() || !self.destinations.is_empty()
     }
 
     /// The database.

@@ -15,6 +15,7 @@ use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
 use crate::service::analyse::{Images, analyse as analyse_study};
 use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
+use crate::service::source::source;
 use crate::service::worker::report_of;
 use crate::store::Store;
 use crate::study::assemble::assemble;
@@ -50,12 +51,20 @@ fn read(dir: &Path) -> Result<Folder, Failure> {
     Ok(folder)
 }
 
+/// Where an answer goes.
+pub struct Out<'a> {
+    pub json: bool,
+    /// The difference map.
+    pub difference: Option<&'a Path>,
+    /// A folder for the report in all its forms.
+    pub report: Option<&'a Path>,
+}
+
 pub fn analyse(
     config: &Config,
     dir: &Path,
-    json: bool,
     profile: Option<Profile>,
-    difference: Option<&Path>,
+    out: &Out,
 ) -> Result<(), Failure> {
     let folder = read(dir)?;
     let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
@@ -80,12 +89,22 @@ pub fn analyse(
     bar.end();
     analysis.seconds.read = folder.seconds;
     analysis.seconds.all += folder.seconds;
-    if let (Some(path), Some(map)) = (difference, &analysis.difference) {
+    if let (Some(path), Some(map)) = (out.difference, &analysis.difference) {
         ndarray_npy::write_npy(path, map).map_err(Failure::failed)?;
     }
     // Number 0: no box has given it one.
+    let study = analysis.study.study_uid.clone();
+    let mut source = source(&folder, &study, analysis.chosen.take());
+    source.serial = "0".into();
     let report = report_of(analysis, 0, config, &Ok(bundle));
-    if json {
+    if let Some(dir) = out.report {
+        std::fs::create_dir_all(dir).map_err(Failure::failed)?;
+        let made = report::folder(&report, Some(&source)).map_err(Failure::failed)?;
+        for (name, bytes) in made.files {
+            std::fs::write(dir.join(name), bytes).map_err(Failure::failed)?;
+        }
+    }
+    if out.json {
         say!("{}", report::json::write(&report).map_err(Failure::failed)?);
     } else {
         tell(&report);

@@ -2,7 +2,9 @@
 //!
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
+mod audit;
 mod cube;
+mod deliver;
 pub mod demo;
 mod evaluate;
 mod files;
@@ -103,6 +105,9 @@ pub enum Command {
         /// Writes the difference map, float32 (z, y, x).
         #[arg(long, value_name = "OUT.npy")]
         difference: Option<PathBuf>,
+        /// Writes the report's folder: PDF, JSON, pictures and DICOM objects.
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
         #[arg(long)]
         model: Option<PathBuf>,
         /// Takes the limits of the acquisition checks from a settings file.
@@ -212,11 +217,21 @@ pub enum Command {
         #[arg(long)]
         stop: bool,
     },
-    /// Answers consoles about storage commitment, with the archive behind us or without. Results do
-    /// not go to a PACS yet.
+    /// Brings results to the archives of the settings, and answers consoles about storage commitment.
     Deliver {
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Only prints what is and was on its way.
+        #[arg(long, conflicts_with = "again")]
+        list: bool,
+        /// Starts again what has failed or waits for a person; the process that runs takes it up.
+        #[arg(long)]
+        again: bool,
+    },
+    /// The audit trail: what was received, refused, analysed, exported, sent and deleted.
+    Audit {
+        #[command(subcommand)]
+        command: audit::AuditCommand,
     },
     /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
     Evaluate(Box<evaluate::EvaluateArgs>),
@@ -283,6 +298,7 @@ fn obey(command: Command) -> Result<(), Failure> {
             json,
             profile,
             difference,
+            report,
             model,
             config,
         } => {
@@ -290,7 +306,12 @@ fn obey(command: Command) -> Result<(), Failure> {
             if let Some(model) = model {
                 config.model = model;
             }
-            files::analyse(&config, &dir, json, profile, difference.as_deref())
+            let out = files::Out {
+                json,
+                difference: difference.as_deref(),
+                report: report.as_deref(),
+            };
+            files::analyse(&config, &dir, profile, &out)
         }
         Command::Preprocess {
             profile,
@@ -379,7 +400,19 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
-        Command::Deliver { config } => deliver(&load(config.as_deref())?),
+        Command::Deliver {
+            config,
+            list,
+            again,
+        } => {
+            let config = load(config.as_deref())?;
+            match (list, again) {
+                (true, _) => deliver::list(&config),
+                (_, true) => deliver::again(&config),
+                _ => deliver::run(&config),
+            }
+        }
+        Command::Audit { command } => audit::run(command),
         Command::Restore { .. } => Err(Failure::failed(
             "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
         )),
@@ -404,13 +437,6 @@ fn connector(path: Option<&Path>) -> Result<Option<Connector>, Failure> {
     };
     let identity = Identity::load(&tls.files).map_err(|e| Failure::Usage(e.to_string()))?;
     identity.connector().map(Some).map_err(Failure::failed)
-}
-
-fn deliver(config: &Config) -> Result<(), Failure> {
-    if !config.commitment.delivers() {
-        say!("There is nothing to deliver: the settings promise no storage commitment.");
-    }
-    crate::service::deliver::deliver(config).map_err(Failure::failed)
 }
 
 fn serve(

@@ -146,7 +146,7 @@ impl Commitment {
         Terms {
             consoles: self.consoles.iter().map(|to| to.called.clone()).collect(),
             same_association: self.same_association,
-            archive,
+            archives: archive.into_iter().collect(),
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(retain.policy, Policy::Retain { days: 3 });
         assert_eq!(retain.terms().consoles, ["CT1"]);
         let proxy = read("policy = 'proxy'\nreply = 'same'\narchive = 'PACS@h:104'").unwrap();
-        assert_eq!(proxy.terms().archive.as_deref(), Some("PACS"));
+        assert_eq!(proxy.terms().archives, ["PACS"]);
         assert!(proxy.same_association && proxy.delivers());
     }
 

@@ -4,6 +4,7 @@
 //! from our own file names, never from a patient.
 
 use crate::base::ident::ReportNo;
+use crate::report::dicom::DIRECTORY;
 
 /// The file of sums keeps its usual name: the programs that check it look for that one.
 pub const SUMS: &str = "SHA256SUMS";
@@ -15,8 +16,11 @@ const ENDINGS: [(&str, &str); 3] = [("JSON", "JSN"), ("HTML", "HTM"), ("JPEG", "
 const RESERVED: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "COM1", "LPT1"];
 
 /// The name on the stick of a file in a report's folder: `report.json` is `REPORT.JSN`. None where
-/// there is no such name.
+/// there is no such name. `sr.dcm` is `SR`, as `DICOMDIR` beside it says.
 pub fn on_stick(name: &str) -> Option<String> {
+    if name == DIRECTORY {
+        return Some(name.to_owned());
+    }
     let (stem, ending) = name.split_once('.')?;
     let (stem, ending) = (stem.to_ascii_uppercase(), ending.to_ascii_uppercase());
     let short = ENDINGS.iter().find(|(long, _)| *long == ending);
@@ -28,7 +32,12 @@ pub fn on_stick(name: &str) -> Option<String> {
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
     let usable = sound(&stem, 8) && sound(&ending, 3) && !RESERVED.contains(&stem.as_str());
-    usable.then(|| format!("{stem}.{ending}"))
+    // The names in a DICOM file-set have no ending (PS3.10 section 8.5).
+    let whole = match ending.as_str() {
+        "DCM" => stem.clone(),
+        _ => format!("{stem}.{ending}"),
+    };
+    usable.then_some(whole)
 }
 
 /// The folders a report may have on a stick, in the order in which they are tried: the second one
@@ -62,6 +71,8 @@ mod tests {
         assert_eq!(on_stick("report.pdf").unwrap(), "REPORT.PDF");
         assert_eq!(on_stick("report.json").unwrap(), "REPORT.JSN");
         assert_eq!(on_stick("key_1.png").unwrap(), "KEY_1.PNG");
+        assert_eq!(on_stick("seg.dcm").unwrap(), "SEG");
+        assert_eq!(on_stick("DICOMDIR").unwrap(), "DICOMDIR");
         for bad in [
             "",
             "report",
@@ -101,7 +112,7 @@ mod tests {
             if let Some(short) = on_stick(&name) {
                 prop_assert!(short.len() <= 12);
                 prop_assert!(short.bytes().all(|b| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.".contains(&b)));
-                prop_assert_eq!(short.matches('.').count(), 1);
+                prop_assert!(short.matches('.').count() <= 1);
             }
         }
 

@@ -32,6 +32,9 @@ REPORT.PDF   the report to read and print\r
 REPORT.JSN   the same for programs: a JSON text. Names here end in three\r
              letters; copy it to report.json where a program insists\r
 KEY_1.PNG    the key images: the slice, and the slice with the difference map\r
+DICOMDIR     the directory of the DICOM objects beside it: SR (measurements),\r
+             SEG (the region), SC (key images), PDF (the report)\r
+DEIDENT.TXT  what was done to take the patient out of all this\r
 SHA256SUMS   written last\r
 \r
 A folder without SHA256SUMS is incomplete: the stick was removed too early.\r

@@ -1,4 +1,4 @@
-//! The share of lung with raised difference, total and per side.
+//! The share of lung with raised difference: total, per side, and per third of the lungs' height.
 //!
 //! The difference is smoothed, thresholded by the card, and counted inside the lung mask without
 //! its outermost voxel, where partial volume of the chest wall looks like an opacity.
@@ -42,12 +42,16 @@ pub fn measure(difference: &Array3<f32>, lungs: &Lungs, sigma: f32, threshold: f
     let all = counts
         .iter()
         .fold([0; 4], |sum, c| std::array::from_fn(|i| sum[i] + c[i]));
+    let third = thirds(&counts).map(|[lung, raised]| percent(raised, lung));
     Involved {
         mask,
         share: Involvement {
             total_percent: percent(all[1] + all[3], all[0] + all[2]),
             right_percent: percent(all[1], all[0]),
             left_percent: percent(all[3], all[2]),
+            lower_percent: third[0],
+            middle_percent: third[1],
+            upper_percent: third[2],
         },
         profile: counts
             .iter()
@@ -90,6 +94,24 @@ fn in_slice(
         }
     }
     count
+}
+
+/// Lung and raised voxels in each third of the height over which there is lung, feet to head. A
+/// slice belongs to the third that its middle lies in.
+fn thirds(counts: &[[usize; 4]]) -> [[usize; 2]; 3] {
+    let mut sums = [[0; 2]; 3];
+    let lung = |c: &[usize; 4]| c[0] + c[2] > 0;
+    let first = counts.iter().position(lung);
+    let last = counts.iter().rposition(lung);
+    if let (Some(first), Some(last)) = (first, last) {
+        let height = last - first + 1;
+        for (z, c) in counts[first..=last].iter().enumerate() {
+            let third = (3 * (2 * z + 1) / (2 * height)).min(2);
+            sums[third][0] += c[0] + c[2];
+            sums[third][1] += c[1] + c[3];
+        }
+    }
+    sums
 }
 
 /// Normalised weights out to three sigma; one weight for sigma 0.
@@ -176,6 +198,38 @@ mod tests {
         );
         assert!((involved.share.total_percent - 25.0).abs() < 1e-3);
         assert!(involved.profile.iter().all(|p| (p - 25.0).abs() < 1e-3));
+    }
+
+    /// Nine slices with lung between two without: three for each third.
+    #[test]
+    fn the_thirds_part_the_height_of_the_lungs() {
+        let mask = Array3::from_shape_fn((11, 20, 20), |(z, y, x)| {
+            (1..10).contains(&z) && (2..18).contains(&y) && (2..18).contains(&x)
+        });
+        let lungs = Lungs {
+            mask,
+            midline: 10,
+            facts: LungFacts::default(),
+        };
+        let raised =
+            Array3::from_shape_fn((11, 20, 20), |(z, _, _)| if z <= 4 { 1.0 } else { 0.0 });
+        let share = measure(&raised, &lungs, 0.0, 0.1).share;
+        assert_eq!(share.lower_percent, 100.0);
+        assert!(
+            (share.middle_percent - 100.0 / 3.0).abs() < 1e-3,
+            "{share:?}"
+        );
+        assert_eq!(share.upper_percent, 0.0);
+        let none = measure(&raised, &self::lungs_of_nothing(), 0.0, 0.1).share;
+        assert_eq!(none, Involvement::default());
+    }
+
+    fn lungs_of_nothing() -> Lungs {
+        Lungs {
+            mask: Array3::from_elem((11, 20, 20), false),
+            midline: 10,
+            facts: LungFacts::default(),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the difference to an answer. Pure: numbers in, [`Finding`] out.
 //!
-//! The order of work: [`difference`], [`lungs`], [`involvement`], [`keyslices`], [`calibrate`],
-//! [`decide`]. What counts as raised, and how sure a class must be, stands in the model's card.
+//! The order of work: [`difference`], [`lungs`], [`involvement`], [`region`], [`keyslices`],
+//! [`calibrate`], [`decide`]. What counts as raised, and how sure a class must be, stands in the model's card.
 
 mod bits;
 pub mod calibrate;
@@ -10,6 +10,7 @@ pub mod difference;
 pub mod involvement;
 pub mod keyslices;
 pub mod lungs;
+pub mod region;
 
 use crate::base::ident::Class;
 use serde::{Deserialize, Serialize};
@@ -42,12 +43,16 @@ pub struct Probabilities {
     pub cap: f32,
 }
 
-/// Share of lung volume with raised difference. Right and left are the patient's.
+/// Share of lung volume with raised difference. Right and left are the patient's. The thirds part
+/// the height of the lungs evenly; they are no lobes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Involvement {
     pub total_percent: f32,
     pub right_percent: f32,
     pub left_percent: f32,
+    pub upper_percent: f32,
+    pub middle_percent: f32,
+    pub lower_percent: f32,
 }
 
 /// What the lung mask says about the scan.

@@ -66,8 +66,8 @@ pub struct Terms {
     pub consoles: Vec<String>,
     /// Any console may ask, since it is answered on the association on which it asks.
     pub same_association: bool,
-    /// The archive that reports to us, by title.
-    pub archive: Option<String>,
+    /// The archives that report to us, by title.
+    pub archives: Vec<String>,
 }
 
 impl Terms {
@@ -81,7 +81,7 @@ impl Terms {
     /// Whether this caller may report commitment to us.
     #[must_use]
     pub fn may_report(&self, calling: &str) -> bool {
-        self.archive.as_deref() == Some(calling)
+        self.archives.iter().any(|title| title == calling)
     }
 }
 
@@ -382,7 +382,7 @@ mod tests {
         assert!(!nobody.may_ask("CT1", Clearance::Store) && !nobody.may_report("PACS"));
         let terms = Terms {
             consoles: vec!["CT1".to_owned()],
-            archive: Some("PACS".to_owned()),
+            archives: vec!["PACS".to_owned()],
             ..Terms::default()
         };
         assert!(terms.may_ask("CT1", Clearance::Store));

@@ -377,7 +377,7 @@ mod tests {
         settings.access = Access::Peers(peers);
         settings.commitment = Terms {
             consoles: vec!["CT1".to_owned()],
-            archive: Some("PACS".to_owned()),
+            archives: vec!["PACS".to_owned()],
             ..Terms::default()
         };
         let local = IpAddr::from([127, 0, 0, 1]);

@@ -148,16 +148,55 @@ pub fn check(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Resu
     walk(reader, syntax, limits).map(drop)
 }
 
+/// The values of these elements at the top level, as bytes in the order of the data set; longer ones
+/// are passed over.
+///
+/// # Errors
+/// A [`Fault`], as [`scan`] has it.
+pub fn values(
+    reader: impl Read,
+    syntax: TransferSyntax,
+    limits: &Limits,
+    wanted: &[Tag],
+    longest: u32,
+) -> Result<Vec<(Tag, Vec<u8>)>, Fault> {
+    let keep = Keep {
+        wanted: wanted.to_vec(),
+        longest,
+        values: Vec::new(),
+    };
+    Ok(walk_keeping(reader, syntax, limits, keep)?.1.values)
+}
+
+/// What [`values`] looks for, and has found.
+#[derive(Default)]
+struct Keep {
+    wanted: Vec<Tag>,
+    longest: u32,
+    values: Vec<(Tag, Vec<u8>)>,
+}
+
 fn walk(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<Found, Fault> {
+    Ok(walk_keeping(reader, syntax, limits, Keep::default())?.0)
+}
+
+fn walk_keeping(
+    reader: impl Read,
+    syntax: TransferSyntax,
+    limits: &Limits,
+    keep: Keep,
+) -> Result<(Found, Keep), Fault> {
     if syntax != TransferSyntax::Deflated {
         let mut walker = Walker::new(reader, syntax, limits);
+        walker.keep = keep;
         walker.run()?;
-        return Ok(walker.found);
+        return Ok((walker.found, walker.keep));
     }
     let inflated = flate2::read::DeflateDecoder::new(BufReader::new(reader));
     // One byte more than is allowed tells the two apart.
     let inflated = inflated.take(limits.inflated.saturating_add(1));
     let mut walker = Walker::new(inflated, syntax, limits);
+    walker.keep = keep;
     let walked = walker.run();
     if walker.at > limits.inflated {
         return Err(Fault::InflatesTooFar);
@@ -168,7 +207,7 @@ fn walk(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<Fo
     if !walker.found.pixels && walker.at > limits.head {
         return Err(Fault::InflatesTooFar);
     }
-    Ok(walker.found)
+    Ok((walker.found, walker.keep))
 }
 
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
@@ -211,6 +250,7 @@ struct Walker<'a, R: Read> {
     found: Found,
     /// Filled where the caller wants it.
     place: Option<PixelPlace>,
+    keep: Keep,
 }
 
 impl<'a, R: Read> Walker<'a, R> {
@@ -232,6 +272,7 @@ impl<'a, R: Read> Walker<'a, R> {
             table_next: false,
             found: Found::default(),
             place: None,
+            keep: Keep::default(),
         }
     }
 
@@ -311,6 +352,12 @@ impl<'a, R: Read> Walker<'a, R> {
         }
         if !length.is_multiple_of(width(vr)) {
             return Err(Fault::Structure(tag, "its length does not fit its kind"));
+        }
+        if top && length <= self.keep.longest && self.keep.wanted.contains(&tag) {
+            let mut value = vec![0; length as usize];
+            self.fill(tag, &mut value)?;
+            self.keep.values.push((tag, value));
+            return Ok(());
         }
         if top && let Some(slot) = self.found.slot(tag) {
             if slot.is_some() {

@@ -99,6 +99,19 @@ const CERTIFICATE: &str = "TLS certificate";
 const KEY: &str = "TLS key";
 const AUTHORITY: &str = "client authority";
 
+/// Makes our suites those of every TLS client in this process that brings none of its own.
+pub fn choose_provider() {
+    // An error says that somebody has chosen before, and that was us.
+    let _ = provider().install_default();
+}
+
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: SUITES.to_vec(),
+        ..ring::default_provider()
+    }
+}
+
 impl Identity {
     /// Reads and checks the files, each against the others.
     ///
@@ -129,10 +142,7 @@ impl Identity {
             roots: Arc::new(roots),
             expires,
             authority_expires,
-            provider: Arc::new(CryptoProvider {
-                cipher_suites: SUITES.to_vec(),
-                ..ring::default_provider()
-            }),
+            provider: Arc::new(provider()),
         };
         match identity.server_config() {
             Ok(_) => Ok(identity),

@@ -12,9 +12,12 @@
 //!
 //! The pictures carry no patient text of ours. Text that a scanner burned into its pixels is not
 //! looked for: chest series that pass the checks are primary axial images.
+//!
+//! [`Retain`] keeps single kinds of these; PS3.15 annex E names the same options.
 
 use super::{CheckRow, Outcome, Patient, Report, words};
 use crate::base::ident::Private;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Shorter texts are not searched for in other texts: "M" or "7" would be everywhere.
@@ -22,28 +25,55 @@ const SHORTEST_NEEDLE: usize = 4;
 
 const REMOVED: &str = "[removed]";
 
+/// What a site wants kept; nothing of it as shipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retain {
+    /// Days and times, of the study and of the analysis.
+    pub dates: bool,
+    pub uids: bool,
+    /// Sex, age, size and weight.
+    pub characteristics: bool,
+    /// Name and serial number of the box.
+    pub device: bool,
+    /// Name of the site.
+    pub institution: bool,
+}
+
 impl Report {
     /// The same report without what points to a person; see the module's table.
     ///
     /// UIDs are replaced through SHA-256 over `secret` and the UID. With a secret of the box nobody
     /// who knows the real UIDs can find them again; the same study keeps one UID over all exports.
     #[must_use]
-    pub fn deidentified(&self, secret: &[u8]) -> Report {
-        let needles = self.needles();
+    pub fn deidentified(&self, secret: &[u8], retain: &Retain) -> Report {
+        let needles = self.needles(retain);
         let scrub = |text: &str| scrubbed(text, &needles);
 
         let mut report = self.clone();
         report.deidentified = true;
         report.patient = Patient::default();
-        report.made = year(&self.made);
-        report.device = String::new();
-        report.site = String::new();
+        if retain.characteristics {
+            report.patient.sex = self.patient.sex.clone();
+            report.patient.age = self.patient.age.clone();
+        }
+        if !retain.dates {
+            report.made = year(&self.made);
+            report.study.date = year(&self.study.date);
+            report.study.time = String::new();
+        }
+        if !retain.device {
+            report.device = String::new();
+        }
+        if !retain.institution {
+            report.site = String::new();
+        }
 
         let study = &mut report.study;
-        study.study_uid = replaced_uid(&study.study_uid, secret);
-        study.series_uid = replaced_uid(&study.series_uid, secret);
-        study.date = year(&study.date);
-        study.time = String::new();
+        if !retain.uids {
+            study.study_uid = replaced_uid(&study.study_uid, secret);
+            study.series_uid = replaced_uid(&study.series_uid, secret);
+        }
         study.description = String::new();
         for text in [
             &mut study.scanner,
@@ -55,7 +85,7 @@ impl Report {
 
         for check in &mut report.checks {
             let CheckRow { value, words, .. } = check;
-            *value = if check.code.contains("age") {
+            *value = if check.code == "age" && !retain.characteristics {
                 String::new()
             } else {
                 scrub(value)
@@ -78,29 +108,33 @@ impl Report {
     }
 
     /// What must not be found anywhere in the de-identified report, longest first.
-    fn needles(&self) -> Vec<String> {
+    fn needles(&self, retain: &Retain) -> Vec<String> {
         let mut needles = Vec::new();
         let name = self.patient.name.reveal();
         needles.push(name.to_owned());
         needles.extend(words::names(name));
         needles.extend(name.split(['^', '=', ' ']).map(str::to_owned));
+        for other in &self.patient.others {
+            let text = other.reveal();
+            needles.push(text.to_owned());
+            needles.extend(text.split(['^', '=']).map(str::to_owned));
+        }
         let private = |text: &Private| text.reveal().to_owned();
         needles.push(private(&self.patient.id));
         needles.push(private(&self.patient.birth_date));
         needles.push(words::date(self.patient.birth_date.reveal()));
         let study = &self.study;
-        needles.extend(
-            [
-                &study.study_uid,
-                &study.series_uid,
-                &study.date,
-                &study.time,
-                &study.description,
-                &self.site,
-                &self.device,
-            ]
-            .map(Clone::clone),
-        );
+        let kept = [
+            (retain.uids, &study.study_uid),
+            (retain.uids, &study.series_uid),
+            (retain.dates, &study.date),
+            (retain.dates, &study.time),
+            (false, &study.description),
+            (retain.institution, &self.site),
+            (retain.device, &self.device),
+        ];
+        let gone = kept.into_iter().filter(|(keep, _)| !keep);
+        needles.extend(gone.map(|(_, text)| text.clone()));
         needles.retain(|text| text.chars().count() >= SHORTEST_NEEDLE);
         needles.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         needles.dedup();
@@ -132,7 +166,7 @@ fn scrubbed(text: &str, needles: &[String]) -> String {
 }
 
 /// A UID under 2.25 (PS3.5 annex B.2): the first 128 bits of the hash as one number.
-fn replaced_uid(uid: &str, secret: &[u8]) -> String {
+pub(super) fn replaced_uid(uid: &str, secret: &[u8]) -> String {
     if uid.is_empty() {
         return String::new();
     }
@@ -174,7 +208,7 @@ mod tests {
                 .to_owned();
         report.caveats[0].words = "Header says pid-77-4711.".to_owned();
 
-        let hidden = report.deidentified(b"secret");
+        let hidden = report.deidentified(b"secret", &Retain::default());
         let files = files(&hidden).unwrap();
         let json = String::from_utf8(files[1].1.clone())
             .unwrap()
@@ -200,9 +234,13 @@ mod tests {
     #[test]
     fn a_study_keeps_one_new_uid_per_secret() {
         let report = sample::covid();
-        let one = report.deidentified(b"one").study.study_uid;
-        assert_eq!(one, report.deidentified(b"one").study.study_uid);
-        assert_ne!(one, report.deidentified(b"two").study.study_uid);
+        let new = |secret: &[u8]| {
+            let hidden = report.deidentified(secret, &Retain::default());
+            hidden.study.study_uid
+        };
+        let one = new(b"one");
+        assert_eq!(one, new(b"one"));
+        assert_ne!(one, new(b"two"));
         assert!(one.starts_with("2.25."));
         assert!(checked_uid(&one).is_ok());
     }

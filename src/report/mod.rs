@@ -8,7 +8,8 @@
 //! line in [`files`]. Fixed sentences stand in [`words`]. Who may see a name is the caller's
 //! decision: [`Report::deidentified`] is the form for a stick.
 
-mod deidentify;
+pub mod deidentify;
+pub mod dicom;
 pub mod json;
 pub mod pdf;
 pub mod png;
@@ -38,6 +39,8 @@ pub enum ReportError {
     Png(String),
     #[error("the report cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("the report cannot be written as a DICOM object ({0}): {1}")]
+    Dicom(&'static str, String),
 }
 
 /// The files of a report's folder, in the order in which they are to be written. The last one is
@@ -46,6 +49,48 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError`] when one of the forms cannot be made; then there is no folder.
 pub fn files(report: &Report) -> Result<Vec<(String, Vec<u8>)>, ReportError> {
+    Ok(folder(report, None)?.files)
+}
+
+/// A report's folder, and what its DICOM objects are called.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// As [`files`] has them.
+    pub files: Vec<(String, Vec<u8>)>,
+    pub objects: Vec<ObjectFacts>,
+}
+
+/// What the database and an archive know of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectFacts {
+    pub kind: dicom::Kind,
+    pub sop: String,
+    pub series: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// The files of a report's folder; with the DICOM objects where what they are made from is there.
+///
+/// # Errors
+/// [`ReportError`] when one of the forms cannot be made; then there is no folder.
+pub fn folder(report: &Report, source: Option<&dicom::Source>) -> Result<Folder, ReportError> {
+    written(report, source, false)
+}
+
+/// The same for a stick: a file-set with its directory, and the table of what was taken out.
+///
+/// # Errors
+/// [`ReportError`] when one of the forms cannot be made; then there is no folder.
+pub fn stick_folder(report: &Report, source: &dicom::Source) -> Result<Folder, ReportError> {
+    written(report, Some(source), true)
+}
+
+fn written(
+    report: &Report,
+    source: Option<&dicom::Source>,
+    stick: bool,
+) -> Result<Folder, ReportError> {
     let mut files = vec![
         ("report.pdf".to_owned(), pdf::write(report)?),
         ("report.json".to_owned(), json::write(report)?.into_bytes()),
@@ -55,9 +100,32 @@ pub fn files(report: &Report) -> Result<Vec<(String, Vec<u8>)>, ReportError> {
             files.push((key_name(index), png::pair_png(image)?));
         }
     }
+    let mut objects = Vec::new();
+    if let Some(source) = source {
+        let pdf = files.first().map_or(&[][..], |(_, pdf)| pdf);
+        let made = dicom::objects(report, source, pdf)?;
+        if stick {
+            let directory = dicom::directory(report, source, &made)?;
+            files.push((dicom::DIRECTORY.to_owned(), directory));
+            if let Some(retain) = &source.retain {
+                let table = dicom::deidentification_table(retain);
+                files.push(("deident.txt".to_owned(), table.into_bytes()));
+            }
+        }
+        for object in made {
+            objects.push(ObjectFacts {
+                kind: object.kind,
+                sop: object.sop,
+                series: object.series,
+                bytes: object.bytes.len() as u64,
+                sha256: hex(&Sha256::digest(&object.bytes)),
+            });
+            files.push((object.kind.file(), object.bytes));
+        }
+    }
     let sums = sums(&files);
     files.push((SUMS.to_owned(), sums.into_bytes()));
-    Ok(files)
+    Ok(Folder { files, objects })
 }
 
 /// Name of the picture of the key image with this index: "key_1.png" for the first.
@@ -163,6 +231,9 @@ pub struct Patient {
     pub birth_date: Private,
     pub sex: Private,
     pub age: Private,
+    /// Other telling texts of the header: physician, accession number, institution. They are never
+    /// printed, and taken out of every text when the patient is.
+    pub others: Vec<Private>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

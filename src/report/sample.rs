@@ -37,6 +37,7 @@ pub fn covid() -> Report {
             birth_date: Private::new("19610512"),
             sex: Private::new("F"),
             age: Private::new("058Y"),
+            others: Vec::new(),
         },
         study: study(),
         outcome: Outcome::Analysed(Box::new(Analysed {
@@ -51,6 +52,9 @@ pub fn covid() -> Report {
                 total_percent: 21.4,
                 right_percent: 26.9,
                 left_percent: 15.2,
+                upper_percent: 3.1,
+                middle_percent: 24.8,
+                lower_percent: 33.9,
             },
             lungs: LungFacts {
                 right_ml: 2310.0,
@@ -96,6 +100,9 @@ pub fn control() -> Report {
             total_percent: 0.4,
             right_percent: 0.5,
             left_percent: 0.3,
+            upper_percent: 0.2,
+            middle_percent: 0.3,
+            lower_percent: 0.7,
         };
         for share in &mut analysed.profile {
             *share *= 0.02;

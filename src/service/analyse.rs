@@ -6,19 +6,22 @@
 use super::early::{Plane, Ready};
 use super::measure::image_facts;
 use super::pictures::key_images;
+use crate::base::ident::Private;
 use crate::finding::calibrate::{distance, probabilities};
 use crate::finding::decide::{Needed, decide};
 use crate::finding::difference::difference;
+use crate::finding::region::{self, Region};
 use crate::finding::{Caveat, involvement, keyslices, lungs};
 use crate::infer::{Bundle, InferError, Model, Progress};
 use crate::report::{Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
-use crate::study::assemble::{Stack, assemble};
+use crate::study::assemble::{Stack, Upright, assemble};
 use crate::study::check::{self, Check, Limits, Verdict};
 use crate::study::choose::choose;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
 use crate::volume::input::InputError;
 use crate::volume::plan::Plan;
+use crate::volume::profiles::Profile;
 use crate::volume::resize::to_cube;
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
@@ -53,6 +56,16 @@ pub struct Analysis {
     pub difference: Option<Array3<f32>>,
     /// What the networks said before it became an answer, for those who judge them.
     pub inside: Option<Inside>,
+    /// The series that was analysed, when one was chosen.
+    pub chosen: Option<Chosen>,
+}
+
+/// The slices that were analysed, and where on them the difference is raised.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    /// Indices of headers, feet to head.
+    pub slices: Vec<usize>,
+    pub region: Option<Region>,
 }
 
 /// Numbers on the way to an answer that no report shows.
@@ -129,6 +142,7 @@ pub fn analyse_with(
         planes_ready: 0,
         difference: None,
         inside: None,
+        chosen: None,
     };
     if images.unreadable > 0 {
         run.caveats.push(Caveat {
@@ -168,6 +182,10 @@ fn walk(
         )
     })?;
     describe(&mut run.study, stack, headers, &choice.why);
+    run.chosen = Some(Chosen {
+        slices: stack.slices.clone(),
+        region: None,
+    });
 
     let mut checks = check::acquisition(stack, headers, limits);
     run.checks = rows(&checks);
@@ -268,6 +286,20 @@ fn walk(
         headers,
         images.load,
     );
+    if let Some(chosen) = &mut run.chosen {
+        let upright = match card.profile {
+            Profile::Paper => stack.upright,
+            // Its grid is that of the images as they are stored.
+            Profile::Release => Upright::default(),
+        };
+        chosen.region = Some(region::on_slices(
+            &involved.mask,
+            &input.source,
+            stack.slices.len(),
+            (stack.rows, stack.columns),
+            upright,
+        ));
+    }
     run.difference = Some(map);
     run.inside = Some(Inside {
         logits: said.logits,
@@ -367,6 +399,11 @@ fn patient(headers: &[Header]) -> Patient {
             birth_date: header.patient.birth_date.clone(),
             sex: header.patient.sex.clone(),
             age: header.patient.age.clone(),
+            others: vec![
+                header.referring_physician.clone(),
+                header.accession.clone(),
+                Private::new(header.institution.clone()),
+            ],
         })
 }
 

@@ -36,7 +36,8 @@ pub struct Promiser {
 }
 
 impl Promiser {
-    /// Takes up what the last process has left; `None` where the policy is `off`.
+    /// Takes up what the last process has left; `None` where the policy is `off` and no archive
+    /// reports on results.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -51,7 +52,8 @@ impl Promiser {
         for id in store.commitments_undecided()? {
             promiser.decide(id, Basis::Retain)?;
         }
-        Ok((config.commitment.policy != Policy::Off).then_some(promiser))
+        let reported_to = !config.terms().archives.is_empty();
+        Ok((config.commitment.policy != Policy::Off || reported_to).then_some(promiser))
     }
 
     fn decide(&self, id: i64, basis: Basis) -> Result<(), StoreError> {
@@ -189,14 +191,13 @@ impl Promiser {
 /// [`StoreError`]; the archive must not be answered with success then.
 pub(super) fn note_report(store: &Store, report: Report) -> Result<Noted, StoreError> {
     let (good, bad) = (report.committed.len(), report.failed.len());
-    let committed = report.committed.into_iter().map(|r| r.sop).collect();
+    let committed: Vec<String> = report.committed.into_iter().map(|r| r.sop).collect();
     let failed = report.failed.into_iter().map(|(r, why)| (r.sop, why));
-    let known = store.archive_reported(
-        &report.transaction,
-        committed,
-        failed.collect(),
-        clock::now_ms(),
-    )?;
+    let failed: Vec<(String, u16)> = failed.collect();
+    let (transaction, now) = (&report.transaction, clock::now_ms());
+    // Of the images of a console, or of our own results.
+    let known = store.results_reported(transaction, committed.clone(), failed.clone(), now)?
+        || store.archive_reported(transaction, committed, failed, now)?;
     if known {
         log::info!("the archive reports: {good} instances committed, {bad} failed");
     } else {

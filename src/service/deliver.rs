@@ -1,5 +1,5 @@
-//! The process that opens connections: answers consoles about storage commitment, and forwards
-//! what the archive is to commit. Results to a PACS will go out from here as well.
+//! The process that opens connections: brings results to archives ([`super::results`]), answers
+//! consoles about storage commitment, and forwards what the archive is to commit.
 //!
 //! What is to be done stands in the database, written by `serve`; this loop looks for what is due.
 //! A try is noted before it is made, so that none can be repeated for ever: not by a peer that
@@ -7,6 +7,7 @@
 
 use super::clock;
 use super::commitment::{note_report, report};
+use super::results::Results;
 use crate::config::{Config, Policy};
 use crate::delivery::commitment;
 use crate::delivery::object::Item;
@@ -49,6 +50,8 @@ pub enum DeliverError {
     Tls(#[from] TlsError),
     #[error("no connection can be made: {0}")]
     Start(io::Error),
+    #[error("the destination {name} cannot be used: {why}")]
+    Destination { name: String, why: String },
 }
 
 /// Delivers until the process is ended; returns at once where the settings give nothing to do.
@@ -58,7 +61,7 @@ pub enum DeliverError {
 pub fn deliver(config: &Config) -> Result<(), DeliverError> {
     // Also before a return: for systemd an end without this would be a failed start.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    if !config.commitment.delivers() {
+    if !config.delivers() {
         return Ok(());
     }
     std::fs::create_dir_all(&config.state).map_err(DeliverError::State)?;
@@ -68,9 +71,16 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
         to_consoles: options(config, config.commitment.consoles_tls)?,
         to_archive: options(config, config.commitment.archive_tls)?,
     };
-    log::info!("delivering storage commitment");
+    let results = Results::new(config, &courier.store)?;
+    log::info!(
+        "delivering storage commitment and results to {} destinations",
+        config.destinations.len()
+    );
     loop {
-        courier.round()?;
+        if config.commitment.delivers() {
+            courier.round()?;
+        }
+        results.round()?;
         alive();
         std::thread::sleep(POLL);
     }
@@ -85,7 +95,7 @@ fn options(config: &Config, secure: bool) -> Result<Options, TlsError> {
 }
 
 /// Tells systemd that the loop turns.
-fn alive() {
+pub(super) fn alive() {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
 }
 
@@ -326,7 +336,7 @@ fn pause(first: Duration, tries: u32) -> Duration {
         .min(LONGEST_PAUSE)
 }
 
-fn later(now_ms: i64, pause: Duration) -> i64 {
+pub(super) fn later(now_ms: i64, pause: Duration) -> i64 {
     now_ms.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
 }
 

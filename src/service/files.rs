@@ -226,7 +226,7 @@ fn data_set(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, Fil
 }
 
 /// Opens a file, reads its meta group and stops where the data set begins.
-fn open(path: &Path) -> Result<(BufReader<File>, String), FileError> {
+pub(super) fn open(path: &Path) -> Result<(BufReader<File>, String), FileError> {
     let mut file = BufReader::new(File::open(path)?);
     let syntax = match transfer_syntax(&mut file) {
         Err(FileError::Io(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {

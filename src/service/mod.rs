@@ -19,8 +19,10 @@ mod frames;
 mod keeper;
 mod measure;
 mod pictures;
+mod results;
 mod retention;
 mod run;
+pub mod source;
 mod wall;
 pub mod worker;
 

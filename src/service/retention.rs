@@ -208,6 +208,7 @@ mod tests {
             seconds: 1.0,
             json: "{}".into(),
             sums_sha256: String::new(),
+            objects: Vec::new(),
         };
         store.finish(result).unwrap();
         (spool, store)

@@ -20,6 +20,7 @@ use crate::reception::tls::{Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
+use sha2::Digest;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -103,6 +104,15 @@ pub enum ServeError {
     Start(io::Error),
 }
 
+/// Tells the audit trail of this start, and of settings or software that are not those of the last
+/// one. The settings are named by their digest: they hold addresses, and the trail may be shown.
+fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
+    let settings = sha2::Sha256::digest(format!("{config:?}").as_bytes());
+    let software = concat!("scanside ", env!("CARGO_PKG_VERSION"));
+    let settings = format!("settings {}", crate::report::hex(&settings));
+    store.audit_start(software, &settings, super::clock::now_ms())
+}
+
 /// Runs the box until it is told to stop.
 ///
 /// # Errors
@@ -128,6 +138,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     );
 
     let store = Store::open(&config.database())?;
+    note_start(&config, &store)?;
     let spool = Spool::open(
         Arc::new(RealDisk),
         &config.state.join("spool"),
@@ -150,7 +161,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let pulse = Arc::new(AtomicU64::new(0));
     let promiser = Promiser::take_up(&config, &store)?;
     let settings = Settings {
-        commitment: config.commitment.terms(),
+        commitment: config.terms(),
         ..Settings::new(&config.ae_title, config.access.clone())
     };
     let learning = Arc::clone(&settings.learning);

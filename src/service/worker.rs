@@ -5,15 +5,17 @@
 
 use super::analyse::{Analysis, Images, analyse, analyse_with};
 use super::early::Early;
+use super::source::source;
 use super::{clock, files};
 use crate::base::disk::{self, Disk};
 use crate::base::ident::ReportNo;
 use crate::config::Config;
 use crate::finding::Decision;
 use crate::infer::{Bundle, Progress};
+use crate::report::dicom::{Reference, Source};
 use crate::report::{self, ModelFacts, Outcome, Report};
 use crate::status::ResultWord;
-use crate::store::{NewResult, Store, StoreError};
+use crate::store::{NewObject, NewResult, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,12 +130,14 @@ impl Worker {
             self.store
                 .name(study_uid, patient.name.reveal(), patient.id.reveal())?;
         }
-        self.finish(study_uid, input, analysis).inspect_err(|_| {
-            // A disk that is full is no fault of the study's.
-            if let Err(trouble) = self.store.take_back_attempt(study_uid) {
-                log::warn!("an attempt stays counted: {trouble}");
-            }
-        })
+        let source = source(&folder, study_uid, analysis.chosen.take());
+        self.finish(study_uid, input, analysis, source)
+            .inspect_err(|_| {
+                // A disk that is full is no fault of the study's.
+                if let Err(trouble) = self.store.take_back_attempt(study_uid) {
+                    log::warn!("an attempt stays counted: {trouble}");
+                }
+            })
     }
 
     fn finish(
@@ -141,6 +145,7 @@ impl Worker {
         study_uid: &str,
         input_sha256: String,
         analysis: Analysis,
+        mut source: Source,
     ) -> Result<Done, WorkError> {
         let made_ms = clock::now_ms();
         let number = self.store.begin_report(study_uid, made_ms)?;
@@ -148,13 +153,23 @@ impl Worker {
         let report = report_of(analysis, number, &self.config, &self.model);
         // What may leave on a stick is written now, beside the box's own copy: the exporter only
         // copies files, and an export can then never carry more than was decided here.
+        source.serial = self.serial()?;
+        let before = self.store.newest_object(study_uid, "sr")?;
+        source.predecessor = before.map(|(sop_class, sop, series)| Reference {
+            sop_class,
+            sop,
+            series,
+        });
         let stick = if self.config.export.identified {
-            report::files(&report)?
+            report::stick_folder(&report, &source)?
         } else {
-            report::files(&report.deidentified(&self.secret()?))?
+            let (secret, retain) = (self.secret()?, &self.config.export.retain);
+            let hidden = source.deidentified(&secret, retain);
+            report::stick_folder(&report.deidentified(&secret, retain), &hidden)?
         };
-        write_folder(&self.config.stick_reports(), number, &stick)?;
-        let files = report::files(&report)?;
+        write_folder(&self.config.stick_reports(), number, &stick.files)?;
+        drop(stick);
+        let report::Folder { files, objects } = report::folder(&report, Some(&source))?;
         let sums = write_folder(&self.config.reports(), number, &files)?;
         let map = self.map(&report);
         let json = files.iter().find(|(name, _)| name == "report.json");
@@ -196,6 +211,7 @@ impl Worker {
                 .map(|(_, bytes)| String::from_utf8_lossy(bytes).into())
                 .unwrap_or_default(),
             sums_sha256: sums,
+            objects: self.queued(number, objects),
         })?;
         Ok(Done {
             study_uid: study_uid.into(),
@@ -208,6 +224,29 @@ impl Worker {
             seconds,
             new: true,
         })
+    }
+
+    /// The objects of a report with the destinations that want them.
+    fn queued(&self, number: u32, objects: Vec<report::ObjectFacts>) -> Vec<NewObject> {
+        objects
+            .into_iter()
+            .map(|object| NewObject {
+                kind: object.kind.word(),
+                sop_class: object.kind.sop_class(),
+                sop_uid: object.sop,
+                series_uid: object.series,
+                path: format!("reports/{}/{}", ReportNo(number), object.kind.file()),
+                bytes: object.bytes,
+                sha256: object.sha256,
+                destinations: self
+                    .config
+                    .destinations
+                    .iter()
+                    .filter(|destination| destination.kinds.contains(&object.kind))
+                    .map(|destination| destination.name.clone())
+                    .collect(),
+            })
+            .collect()
     }
 
     /// Draws the wall's picture. Without it the wall shows the word alone, so trouble is logged.
@@ -229,15 +268,25 @@ impl Worker {
 
     /// The key of the replacement UIDs in de-identified reports: made once, never leaves the box.
     fn secret(&self) -> io::Result<Vec<u8>> {
-        let path = self.config.state.join("deidentify.key");
+        self.once("deidentify.key", 32)
+    }
+
+    /// The serial number of this box in DICOM objects: drawn once, so that it names no hardware.
+    fn serial(&self) -> io::Result<String> {
+        Ok(report::hex(&self.once("serial", 6)?).to_uppercase())
+    }
+
+    /// Random bytes that are drawn at the first use and kept.
+    fn once(&self, name: &str, length: usize) -> io::Result<Vec<u8>> {
+        let path = self.config.state.join(name);
         match std::fs::read(&path) {
-            Ok(key) if key.len() == 32 => Ok(key),
+            Ok(bytes) if bytes.len() == length => Ok(bytes),
             _ => {
-                let mut key = vec![0; 32];
+                let mut bytes = vec![0; length];
                 let mut random = std::fs::File::open("/dev/urandom")?;
-                io::Read::read_exact(&mut random, &mut key)?;
-                disk::write_whole(&disk::RealDisk, &path, &key)?;
-                Ok(key)
+                io::Read::read_exact(&mut random, &mut bytes)?;
+                disk::write_whole(&disk::RealDisk, &path, &bytes)?;
+                Ok(bytes)
             }
         }
     }

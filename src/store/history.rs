@@ -88,6 +88,12 @@ impl Store {
                     ])?;
                 }
             }
+            let refused = calls.iter().filter(|call| call.outcome != "Accepted");
+            if let Some(last) = refused.clone().next_back() {
+                let count = refused.map(|call| call.times).sum();
+                let who = format!("{}@{}", last.calling, last.peer);
+                super::audit::refused(&t, &who, count, last.at_ms)?;
+            }
             t.execute(
                 "DELETE FROM associations WHERE id <= (SELECT max(id) FROM associations) - ?1",
                 [KEPT],
@@ -147,6 +153,10 @@ impl Records {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(PATIENCE)?;
         Ok(Self(connection))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0
     }
 
     /// The last attempts, newest first.

@@ -4,17 +4,21 @@
 //! for the answer. WAL with `synchronous=FULL`: a commit that was acknowledged is there after a
 //! power cut. Rows hold paths and hashes; images and reports are files.
 
+mod audit;
 mod commitment;
+mod delivery;
 mod history;
 mod received;
 mod retention;
 mod work;
 mod writer;
 
+pub use audit::{AuditRow, Audited};
 pub use commitment::{
     Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
     Wanted,
 };
+pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
 pub use history::{Call, Records, Stranger};
 pub use received::{Known, NewInstance, StoredInstance};
 pub use retention::{Overdue, Purge, Retention};

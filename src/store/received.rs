@@ -1,5 +1,6 @@
 //! What reception writes: instances, the series and studies they belong to.
 
+use super::audit::{self, Event};
 use super::writer::{Store, StoreError};
 use rusqlite::{Connection, params};
 
@@ -168,11 +169,17 @@ impl Store {
 
 fn write(c: &mut Connection, new: &NewInstance) -> rusqlite::Result<bool> {
     let t = c.transaction()?;
-    t.prepare_cached(
-        "INSERT INTO studies (study_uid, state, first_seen, changed) \
-         VALUES (?1, 'receiving', ?2, ?2) ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![new.study_uid, new.at_ms])?;
+    let begun = t
+        .prepare_cached(
+            "INSERT INTO studies (study_uid, state, first_seen, changed) \
+             VALUES (?1, 'receiving', ?2, ?2) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![new.study_uid, new.at_ms])?;
+    if begun == 1 {
+        let who = format!("{}@{}", new.calling_ae, new.peer);
+        let what = format!("study {}", new.study_uid);
+        audit::note(&t, Event::Receive, &who, &what, new.at_ms)?;
+    }
     t.prepare_cached(
         "INSERT INTO series (series_uid, study_uid, modality, first_seen) \
          VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",

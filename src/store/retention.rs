@@ -132,6 +132,8 @@ impl Store {
                  SELECT study_uid, ?2, state, ?3 FROM studies WHERE study_uid=?1",
                 params![study_uid, due.now_ms, format!("images removed: {why}")],
             )?;
+            let what = format!("{} images of study {study_uid}: {why}", files.len());
+            super::audit::note(&t, super::audit::Event::Delete, "serve", &what, due.now_ms)?;
             t.commit()?;
             Ok(Some(Purge {
                 id,

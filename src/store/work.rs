@@ -1,5 +1,6 @@
 //! What the worker writes: study states, attempts, results, reports, exports.
 
+use super::audit::{self, Event};
 use super::writer::{Store, StoreError};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -67,6 +68,7 @@ pub struct NewResult {
     pub seconds: f64,
     pub json: String,
     pub sums_sha256: String,
+    pub objects: Vec<super::NewObject>,
 }
 
 const STUDY: &str = "SELECT s.study_uid, s.state, s.changed, s.patient_name, s.patient_id,
@@ -317,6 +319,15 @@ impl Store {
                 "UPDATE studies SET input_sha256=?2, attempts=0 WHERE study_uid=?1",
                 [&new.study_uid, &new.input_sha256],
             )?;
+            let what = format!(
+                "study {}, report {}, {}",
+                new.study_uid,
+                new.report,
+                state.word()
+            );
+            audit::note(&t, Event::Result, "serve", &what, new.made_ms)?;
+            let objects = &new.objects;
+            super::delivery::enter(&t, new.report, &new.study_uid, objects, new.made_ms)?;
             // An image that came while the run went on has taken the study out of this state, and
             // then the study has no end yet.
             let unchanged: i64 = t.query_row(
@@ -359,12 +370,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (target, folder, words) = (target.to_owned(), folder.to_owned(), words.to_owned());
         self.run(move |c| {
-            c.execute(
+            let t = c.transaction()?;
+            t.execute(
                 "INSERT INTO exports (report, at, target, folder, words) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![report, at_ms, target, folder, words],
-            )
-            .map(drop)
+            )?;
+            let what = format!("report {report} to {target}, folder {folder}: {words}");
+            audit::note(&t, Event::Export, "export", &what, at_ms)?;
+            t.commit()
         })
     }
 
@@ -424,6 +438,7 @@ pub(super) mod tests {
             seconds: 3.0,
             json: "{}".into(),
             sums_sha256: "s".into(),
+            objects: Vec::new(),
         }
     }
 

@@ -22,7 +22,10 @@ fn samples() -> Vec<(&'static str, Report)> {
         ("not_analysed", sample::not_analysed()),
         ("anonymous", sample::anonymous()),
         ("long", sample::long_texts()),
-        ("deidentified", sample::covid().deidentified(b"secret")),
+        (
+            "deidentified",
+            sample::covid().deidentified(b"secret", &Default::default()),
+        ),
         ("scripts", scripts),
     ]
 }
@@ -193,7 +196,7 @@ fn the_bytes_do_not_depend_on_the_process() {
 fn a_deidentified_report_names_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let report = sample::covid();
-    let hidden = report.deidentified(b"secret");
+    let hidden = report.deidentified(b"secret", &Default::default());
     let json = report::json::write(&hidden).unwrap();
     let mut texts = vec![json];
     if peer("pdftotext") {

@@ -215,7 +215,7 @@ mod tests {
             sample::not_analysed(),
             sample::anonymous(),
             sample::long_texts(),
-            sample::covid().deidentified(b""),
+            sample::covid().deidentified(b"", &Default::default()),
         ] {
             let pen = lay_out(&report).unwrap();
             let bytes = ink::archival(&pen, &metadata(&report)).unwrap();

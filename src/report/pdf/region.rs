@@ -33,12 +33,19 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
         });
         x += if size > 15.0 { 92.0 } else { 70.0 };
     }
+    let share = words::percent;
+    let thirds = format!(
+        "By height: upper third {}, middle {}, lower {}.",
+        share(part.upper_percent),
+        share(part.middle_percent),
+        share(part.lower_percent)
+    );
     let volumes = format!(
         "Lung volume right {:.1} l, left {:.1} l.",
         analysed.lungs.right_ml / 1000.0,
         analysed.lungs.left_ml / 1000.0
     );
-    let note = format!("{} {volumes}", words::INVOLVEMENT);
+    let note = format!("{thirds} {} {volumes}", words::INVOLVEMENT);
     let note = pen.break_text(&note, text(6.8, GREY), LEFT_WIDTH - 10.0, 3);
     pen.within(Role::Paragraph, |pen| {
         pen.lines(LEFT, top + 38.0, 8.6, &note)

@@ -4,7 +4,7 @@
 //! paper. `UPDATE_GOLDEN=1` writes them anew; read the difference before committing it.
 
 use super::{read, root};
-use scanside::config::{Config, Policy};
+use scanside::config::{Config, LONGEST_RESULT_PAUSE, Policy};
 use scanside::delivery::scu::Outcome;
 use scanside::reception::commitment::{LONGEST_DATA, MOST_INSTANCES};
 use scanside::reception::dimse::{Failure, LONGEST_COMMAND};
@@ -12,6 +12,8 @@ use scanside::reception::header::{IMPLEMENTATION_UID, IMPLEMENTATION_VERSION};
 use scanside::reception::{
     Access, OTHER_STORAGE, STORAGE_ROOT, Settings, TRANSFER_SYNTAXES, TransferSyntax, Why,
 };
+use scanside::report::deidentify::Retain;
+use scanside::report::dicom::{COPIED, Kind, deidentification_table, file_id};
 use scanside::service::MOST_RESERVED_PERCENT;
 use scanside::service::deliver::{LONGEST_PAUSE, MOST_TRIES, PATIENCE};
 use scanside::spool::Quota;
@@ -304,6 +306,71 @@ fn scu() -> Table {
     ("scu", rows)
 }
 
+fn objects() -> Table {
+    let mut rows = vec![row(&[
+        "object",
+        "SOP class UID",
+        "file in the report",
+        "file on the stick",
+    ])];
+    for kind in Kind::ALL {
+        let what = match kind {
+            Kind::Sr => "Comprehensive 3D SR, TID 1500",
+            Kind::Seg => "Segmentation, BINARY; none where nothing is raised",
+            Kind::Sc => "Multi-frame True Color Secondary Capture",
+            Kind::Pdf => "Encapsulated PDF",
+        };
+        rows.push(row(&[what, kind.sop_class(), &kind.file(), &file_id(kind)]));
+    }
+    ("objects", rows)
+}
+
+/// What each object repeats of the images, and what becomes of it in one that may leave.
+fn copied() -> Table {
+    let table = deidentification_table(&Retain::default());
+    let mut rows = vec![row(&["attribute", "copied", "de-identified"])];
+    for (tag, _, always) in COPIED {
+        let tag = tag.to_string();
+        let line = table.lines().find(|line| line.starts_with(&tag));
+        let (name, action) = line
+            .and_then(|line| line.rsplit_once(": "))
+            .expect("a line of the table");
+        let how = if always {
+            "as it is, empty where absent"
+        } else {
+            "as it is, where present"
+        };
+        rows.push(row(&[name, how, action]));
+    }
+    ("copied", rows)
+}
+
+fn queue() -> Table {
+    let config = Config::parse("[[destinations]]\nto = 'PACS@h:104'").expect("a destination");
+    let shipped = &config.destinations[0];
+    let pauses: Vec<String> = shipped.pauses.iter().map(|pause| time(*pause)).collect();
+    let kinds: Vec<&str> = shipped.kinds.iter().map(|kind| kind.word()).collect();
+    let rows = vec![
+        row(&["what", "value"]),
+        row(&[
+            "destinations as shipped",
+            &Config::parse("")
+                .expect("none")
+                .destinations
+                .len()
+                .to_string(),
+        ]),
+        row(&["objects unless set", &kinds.join(", ")]),
+        row(&[
+            "pauses after a try that came to nothing, unless set",
+            &pauses.join(", "),
+        ]),
+        row(&["then", "nothing more, until `scanside deliver --again`"]),
+        row(&["longest pause that can be set", &time(LONGEST_RESULT_PAUSE)]),
+    ];
+    ("queue", rows)
+}
+
 fn tables() -> Vec<Table> {
     vec![
         identity(),
@@ -318,6 +385,9 @@ fn tables() -> Vec<Table> {
         space(),
         commitment(),
         scu(),
+        objects(),
+        copied(),
+        queue(),
     ]
 }
 
