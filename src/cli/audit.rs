@@ -1,6 +1,7 @@
 //! The commands about the audit trail.
 
 use super::Failure;
+use super::say::say;
 use crate::config::Config;
 use crate::service::clock;
 use crate::store::Records;

@@ -1,6 +1,7 @@
 //! The command about results on their way: runs the process, prints the queue, starts it again.
 
 use super::Failure;
+use super::say::say;
 use crate::base::ident::ReportNo;
 use crate::config::Config;
 use crate::service::{clock, deliver};
