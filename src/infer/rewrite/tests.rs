@@ -4,10 +4,7 @@ use crate::infer::kernels::Isa;
 use crate::infer::net::Net;
 use ndarray::{Array3, Array4, ArrayD, Axis};
 
-const NETWORK: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/models/covidctnet-128/bcdu.onnx"
-);
+const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/covidctnet-128");
 
 /// Something like a chest: two dark lungs with specks in a grey body.
 fn slice(size: usize) -> ArrayD<f32> {
