@@ -74,6 +74,14 @@ pub fn same_pdf(folder: &Path) {
 fn samples() -> Vec<(&'static str, Report, Source)> {
     let mut nothing_raised = source();
     nothing_raised.region = Some(Default::default());
+    // One multi-frame object instead of single images.
+    let mut frames = source();
+    frames.images.truncate(1);
+    frames.images[0].sop_class = "1.2.840.10008.5.1.4.1.1.2.1".to_owned();
+    for (place, slice) in frames.slices.iter_mut().enumerate() {
+        slice.image = 0;
+        slice.frame = u32::try_from(place + 1).ok();
+    }
     let mut refused = source();
     refused.slices.clear();
     refused.region = None;
@@ -83,6 +91,7 @@ fn samples() -> Vec<(&'static str, Report, Source)> {
         ("covid", sample::covid(), source()),
         ("control", sample::control(), nothing_raised),
         ("undetermined", sample::undetermined(), source()),
+        ("frames", sample::covid(), frames),
         ("not_analysed", sample::not_analysed(), refused),
         ("hidden", hidden, source().deidentified(b"secret", &retain)),
     ];

@@ -79,9 +79,20 @@ if "seg" in objects:
     region = hd.seg.segread(f"{folder}/seg.dcm")
     assert region.segmentation_type == hd.seg.SegmentationTypeValues.BINARY
     uids = [uid for _, _, uid in region.get_source_image_uids()]
-    planes = region.get_pixels_by_source_instance(
-        uids, segment_numbers=[1], assert_missing_frames_are_empty=True
-    )
+    group = objects["seg"].PerFrameFunctionalGroupsSequence
+    sources = [g.DerivationImageSequence[0].SourceImageSequence[0] for g in group]
+    if "ReferencedFrameNumber" in sources[0]:
+        assert len(uids) == 1
+        planes = region.get_pixels_by_source_frame(
+            uids[0],
+            [int(one.ReferencedFrameNumber) for one in sources],
+            segment_numbers=[1],
+            assert_missing_frames_are_empty=True,
+        )
+    else:
+        planes = region.get_pixels_by_source_instance(
+            uids, segment_numbers=[1], assert_missing_frames_are_empty=True
+        )
     raised = int(np.count_nonzero(planes))
     assert raised == int(np.count_nonzero(objects["seg"].pixel_array))
     of_group = segments[0].referenced_segment
