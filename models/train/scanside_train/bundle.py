@@ -146,20 +146,22 @@ def to_toml(card):
 def lung_shares(work, session, name):
     """Inside the lungs eroded by one pixel: mean |difference| and the share above the involvement threshold."""
     from scipy import ndimage
-    v = cohort.load(work, name, 3, 1)
-    m = lungs.mask(v)
+    v = cohort.load(work, name, cubes.rows_of(work)[name].step(3))
+    healthy = cubes.reconstruct(session, v)
+    # Lung where either is air: what the network took out of the picture is lung too, up to the pleura.
+    m = lungs.mask(np.minimum(v, healthy))
     inner = np.stack([ndimage.binary_erosion(s) for s in m])
-    d = v - cubes.reconstruct(session, v)
+    d = v - healthy
     per_slice = np.array([(d[z][inner[z]] > INVOLVED).mean() if inner[z].sum() > 50 else 0.0 for z in range(len(v))])
     if not inner.any():
         return 0.0, 0.0, per_slice
     return float(np.abs(d[inner]).mean()), float((d[inner] > INVOLVED).mean()), per_slice
 
 
-def slice_auc(per_slice, labels, step_mm):
-    """Slice-level AUC of the involved share; labels lie `step_mm` apart, shares 3 mm. Both directions."""
+def slice_auc(per_slice, labels):
+    """Slice-level AUC of the involved share; labels and shares cover the same chest. Both directions."""
     n = len(labels)
-    z = np.clip((np.arange(n) * step_mm / 3).astype(int), 0, len(per_slice) - 1)
+    z = np.clip((np.arange(n) * len(per_slice) / n).astype(int), 0, len(per_slice) - 1)
     return auc(per_slice[z], labels > 0), auc(per_slice[z][::-1], labels > 0)
 
 
@@ -186,7 +188,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     (out / "bcdu.onnx").write_bytes((work / "export" / "bcdu.onnx").read_bytes())
     net = load_cnn(work, size)
     onnx.save(export.cnn(net, size), out / "cnn.onnx")
-    bcdu, cnn = quantize.session(out / "bcdu.onnx", 1), quantize.session(out / "cnn.onnx", 1)
+    bcdu, cnn = quantize.session(out / "bcdu.onnx", 1, exact=True), quantize.session(out / "cnn.onnx", 1)
 
     def run(x):
         _, logits, f = cnn.run(None, {"input": x.astype(np.float32).reshape(1, 1, cubes.DEPTH, size, size)})
@@ -239,7 +241,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
                      "right": words == c.label, "distance": d, "lung_mean_abs_difference": mean_d, "lung_share_involved": share}
             labels = facts.get("slice_labels", {}).get(c.volume)
             if labels is not None:
-                up, down = slice_auc(per_slice, np.array(labels["values"]), labels["step_mm"])
+                up, down = slice_auc(per_slice, np.array(labels["values"]))
                 entry |= {"slice_auc_labels_feet_first": up, "slice_auc_labels_head_first": down}
             log(f"{c.volume}: {entry}")
             real.append(entry)
@@ -276,10 +278,10 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
         key = f"{r.source}_{r.kind}_{r.label}"
         counts[key] = counts.get(key, 0) + 1
     card = {
-        "name": name, "version": version, "demonstration": True, "profile": "paper", "size": size, "z_policy": "iso1",
+        "name": name, "version": version, "demonstration": True, "profile": "paper", "size": size, "z_policy": facts.get("z_policy", "native"),
         "class_order": list(cohort.LABELS), "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "files": {f: sha256(out / f) for f in files},
-        "bcdu": {"file": "bcdu.onnx", "form": "int8 QOperator, per-tensor s8 weights, u8 activations; gates, ConvTranspose, last two convolutions and sigmoid in float",
+        "bcdu": {"file": "bcdu.onnx", "form": export.FORM,
                  "input": "input", "output": "output", "shape": [1, 1, size, size], "opset": export.OPSET,
                  "parameters": nets.BCDU_PARAMETERS, "tolerance": 0.05, "tolerance_mean": 0.004,
                  "fp32_file": "bcdu_fp32.onnx, not shipped", "fp32_sha256": sha256(work / "export" / "bcdu_fp32.onnx"), "int8_against_fp32": int8},

@@ -15,7 +15,7 @@ from scipy import ndimage, optimize
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from . import cohort, cubes, lungs, nets, splits
+from . import cohort, cubes, lungs, nets, recover, splits
 
 # A step's batch, worked on in parts, one thread each.
 BATCH, PARTS = 12, 2
@@ -151,9 +151,9 @@ def scale(step, done):
     return min(1.0, (step + 1) / 30) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, log=print, name="cnn", scheme=splits.TABLE):
+def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, log=print, name="cnn", scheme=splits.TABLE, start=None):
     """`steps` of the crown, then `whole_steps` of the whole network; `minutes` bound each of them.
-    Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
+    `start` is the cnn.onnx of a bundle to go on from; then `steps` may be 0. Resumes from WORK/cnn.pt. Keeps the weights with the lowest validation loss."""
     path = Path(work) / f"{name}.pt"
     dev = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = nets.NormedCnn(size).start(seed)
@@ -169,6 +169,9 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
             raise SystemExit(f"{path} was trained on the split {state['scheme']}, not on {scheme}: delete it to begin again")
     data, val = Set(work, "train", scheme), Set(work, "val", scheme)
     log(f"cubes: {len(data)} train, {len(val)} val")
+    if start and not path.exists():
+        few = np.random.default_rng([seed, 8]).choice(len(data), min(24, len(data)), replace=False)
+        net = recover.unfold(recover.read_cnn(start, size), size, [data.x[k] for k in few]).to(dev, memory_format=torch.channels_last_3d)
     twins = [net] + [copy.deepcopy(net) for _ in range(PARTS - 1)]
     pool = ThreadPoolExecutor(PARTS)
 
@@ -179,7 +182,7 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
     for part, (wanted, top, title) in enumerate(((steps, rate, "crown"), (whole_steps, rate * WHOLE_RATE, "cnn"))):
         if part < state["part"]:
             continue
-        kept = stems(work, net, data, COPIES) if part == 0 else None
+        kept = stems(work, net, data, COPIES) if part == 0 and wanted > state["steps"][0] else None
         learned = net.crown_parameters() if part == 0 else list(net.parameters())
         adam = torch.optim.AdamW(learned, top, weight_decay=1e-3)
         if adam_state:
