@@ -12,6 +12,7 @@ import math
 import os
 import subprocess
 import tempfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -123,34 +124,39 @@ def difference_cube(session, v):
 
 
 def plan(work, train_inserts, exact_per_class=None, asis=1, seed=1):
-    """Which cubes to make, classes in turn. Splits follow the volume, that is, the patient."""
-    rows, cubes, rng = cohort.read_table(work), [], np.random.default_rng(seed)
+    """Which cubes to make, classes in turn. Splits follow the volume, that is, the patient. A cube's seed
+    comes from its name, so that it stays what it is when volumes are added."""
+    rows, cubes = cohort.read_table(work), []
     counts = {}
+
+    def add(name, r, label, split, kind):
+        cubes.append(Cube(name, r.name, label, r.source, split, kind, zlib.crc32(f"{seed}/{name}".encode())))
+
     for r in rows:
         if r.split == "eval" or (r.split == "test" and r.source != "phantom"):
-            cubes.append(Cube(f"{r.name}_exact", r.name, r.label, r.source, r.split, "exact", 0))
+            add(f"{r.name}_exact", r, r.label, r.split, "exact")
         elif r.split == "test":
             counts[r.label] = counts.get(r.label, 0) + 1
-            exact = exact_per_class is None or counts[r.label] <= exact_per_class
-            kind = "exact" if exact else "asis"
-            cubes.append(Cube(f"{r.name}_{kind}", r.name, r.label, r.source, r.split, kind, int(rng.integers(2**31))))
+            kind = "exact" if exact_per_class is None or counts[r.label] <= exact_per_class else "asis"
+            add(f"{r.name}_{kind}", r, r.label, r.split, kind)
         elif r.source == "phantom":
             for n in range(asis if r.split == "train" else 1):
-                cubes.append(Cube(f"{r.name}_asis{n}", r.name, r.label, r.source, r.split, "asis", int(rng.integers(2**31))))
+                add(f"{r.name}_asis{n}", r, r.label, r.split, "asis")
     for r in rows:  # the real controls as they are, so that their result stands in the card
         if r.split == "train" and r.source != "phantom":
-            cubes.append(Cube(f"{r.name}_exact", r.name, r.label, r.source, "seen", "exact", 0))
+            add(f"{r.name}_exact", r, r.label, "seen", "exact")
     real = [r for r in rows if r.split == "train" and r.label == "control" and r.source != "phantom"]
     for split, number in (("train", train_inserts), ("val", train_inserts // 8), ("test", train_inserts // 8)):
         made = [r for r in rows if r.split == split and r.label == "control" and r.source == "phantom"]
         for n in range(number):
             for label in cohort.LABELS:
-                # Two of three inserts go into real volumes; these are few patients, so train only.
-                pool = real if split == "train" and real and (n % 3 < 2 or not made) else made
+                # Half of the inserts go into real volumes; these are few patients, so train only.
+                pool = real if split == "train" and real and (n % 2 or not made) else made
                 if not pool:
                     continue
-                r = pool[rng.choice(len(pool), p=weights(pool))]
-                cubes.append(Cube(f"ins_{split}_{n}_{label}", r.name, label, r.source, split, "insert", int(rng.integers(2**31))))
+                name = f"ins_{split}_{n}_{label}"
+                rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+                add(name, pool[rng.choice(len(pool), p=weights(pool))], label, split, "insert")
     return cubes
 
 

@@ -27,14 +27,11 @@ def _np(t):
 
 
 class Graph:
-    """A growing ONNX graph. With `ranges` (tensor name -> (lo, hi)) convolutions come out as int8;
-    `shifts` (layer -> one number per output channel) are added to their biases."""
+    """A growing ONNX graph. With `ranges` (tensor name -> (lo, hi)) convolutions come out as int8."""
 
-    def __init__(self, name, ranges=None, shifts=None):
-        self.name, self.ranges, self.shifts = name, ranges, shifts or {}
+    def __init__(self, name, ranges=None):
+        self.name, self.ranges = name, ranges
         self.nodes, self.weights, self.q = [], {}, {}
-        # Of every int8 layer: its input, its kernel, and the kernel that the file holds.
-        self.layers = {}
 
     def const(self, name, value):
         self.weights.setdefault(name, numpy_helper.from_array(np.array(value, order="C"), name))
@@ -68,20 +65,12 @@ class Graph:
             self.op("DequantizeLinear", [self.q[tensor], s, z], tensor)
         return tensor
 
-    def rounded(self, x, weight, bias, out):
-        """A kernel as s8, its scale per output channel, and the bias with its shift."""
-        w_scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), 1e-8).astype(np.float32) / np.float32(127)
-        column = w_scale[:, None, None, None]
-        wq = np.clip(np.rint(weight / column), -127, 127).astype(np.int8)
-        self.layers[out] = (x, weight, wq * column)
-        return wq, w_scale, bias + self.shifts.get(out, 0.0)
-
     def qlinear(self, x, weight, bias, out, attributes, name=None):
         """QLinearConv with ReLU; `out` names the value, whose range must start at zero."""
         name = name or out
         x_scale, _, xs, xz = self.scale(x)
         xq = self.quantized(x)
-        wq, w_scale, bias = self.rounded(x, weight, bias, out)
+        wq, w_scale = rounded(weight)
         b32 = np.rint(bias / (float(x_scale) * w_scale.astype(np.float64)))
         b32 = np.clip(b32, -2**31 + 1, 2**31 - 1).astype(np.int32)
         self.ranges[out] = (0.0, self.ranges[out][1])
@@ -90,16 +79,14 @@ class Graph:
                   self.const(out + "_wz", np.zeros(len(w_scale), np.int8)), ys, yz, self.const(out + "_b", b32)]
         return self.op("QLinearConv", inputs, name + "_q", **attributes)
 
-    def sums(self, x, weight, bias, out):
+    def sums(self, x, weight, out):
         """A 3x3 convolution as exact integer sums, then scaled to float: gate values are not rounded to u8."""
-        _, _, _, xz = self.scale(x)
+        x_scale, _, _, xz = self.scale(x)
         xq = self.quantized(x)
-        x_scale = self.scale(x)[0]
-        wq, w_scale, bias = self.rounded(x, weight, bias, out)
-        column = lambda v: np.asarray(v, np.float32).reshape(1, -1, 1, 1)
+        wq, w_scale = rounded(weight)
         self.op("ConvInteger", [xq, self.const(out + "_w", wq), xz], out + "_sum", **same(weight))
         self.op("Cast", [out + "_sum"], out + "_cast", to=TensorProto.FLOAT)
-        return self.op("Mul", [out + "_cast", self.const(out + "_ws", column(x_scale * w_scale))], out), column(bias)
+        return self.op("Mul", [out + "_cast", self.const(out + "_ws", column(x_scale * w_scale))], out)
 
     # -- either ----------------------------------------------------------------------------
 
@@ -143,6 +130,17 @@ class Graph:
         return model
 
 
+def rounded(weight):
+    """A kernel as s8 and its scale per output channel."""
+    scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), 1e-8).astype(np.float32) / np.float32(127)
+    return np.clip(np.rint(weight / scale[:, None, None, None]), -127, 127).astype(np.int8), scale
+
+
+def column(v):
+    """One number per channel, ready to be added or multiplied."""
+    return np.asarray(v, np.float32).reshape(1, -1, 1, 1)
+
+
 def same(weight, pad=1):
     """Attributes of a stride-1 convolution."""
     return dict(kernel_shape=list(weight.shape[2:]), pads=[pad] * (2 * (weight.ndim - 2)), strides=[1] * (weight.ndim - 2))
@@ -169,8 +167,8 @@ def _lstm(g, skip, up, lstm, name):
     if g.ranges is None:
         pre = g.conv(up, w[first], b[first], f"{name}_u", relu=False)
     else:
-        a, bias = g.sums(up, w[first], b[first], f"{name}_u")
-        pre = g.op("Add", [a, g.const(f"{name}_u_b", bias)], f"{name}_u_pre")
+        a = g.sums(up, w[first], f"{name}_u")
+        pre = g.op("Add", [a, g.const(f"{name}_u_b", column(b[first]))], f"{name}_u_pre")
     split(pre, [f"{name}_u_gates", f"{name}_u_c"], [2 * f, f])
     split(hs(f"{name}_u_gates", f"{name}_u_hs"), [f"{name}_u_i", f"{name}_u_o"], [f, f])
     g.op("Tanh", [f"{name}_u_c"], f"{name}_u_ct")
@@ -178,16 +176,16 @@ def _lstm(g, skip, up, lstm, name):
     g.op("Tanh", [f"{name}_cell1"], f"{name}_cell1t")
     g.op("Mul", [f"{name}_u_o", f"{name}_cell1t"], f"{name}_hidden1")
 
-    none = np.zeros(4 * f, np.float32)
     if g.ranges is None:
+        none = np.zeros(4 * f, np.float32)
         a = g.conv(skip, w[second], b[second], f"{name}_s", relu=False)
         h = g.conv(f"{name}_hidden1", r[second], none, f"{name}_r", relu=False)
         g.op("Add", [a, h], f"{name}_pre2")
     else:
-        a, bias = g.sums(skip, w[second], b[second], f"{name}_s")
-        h, shift = g.sums(f"{name}_hidden1", r[second], none, f"{name}_r")
+        a = g.sums(skip, w[second], f"{name}_s")
+        h = g.sums(f"{name}_hidden1", r[second], f"{name}_r")
         g.op("Add", [a, h], f"{name}_both")
-        g.op("Add", [f"{name}_both", g.const(f"{name}_b", bias + shift)], f"{name}_pre2")
+        g.op("Add", [f"{name}_both", g.const(f"{name}_b", column(b[second]))], f"{name}_pre2")
     split(f"{name}_pre2", [f"{name}_gates", f"{name}_c"], [3 * f, f])
     split(hs(f"{name}_gates", f"{name}_hs"), [f"{name}_i", f"{name}_f", f"{name}_o"], [f, f, f])
     g.op("Tanh", [f"{name}_c"], f"{name}_ct")
@@ -198,8 +196,9 @@ def _lstm(g, skip, up, lstm, name):
     return g.op("Mul", [f"{name}_o", f"{name}_cell2t"], name)
 
 
-def bcdu_graph(net, ranges=None, shifts=None):
-    g = Graph("bcdu", None if ranges is None else dict(ranges), shifts)
+def bcdu(net, size, ranges=None):
+    """BCDU-Net as ONNX, batch 1, (1, 1, size, size) -> the same. With `ranges`: int8."""
+    g = Graph("bcdu", None if ranges is None else dict(ranges))
     c1 = _pair(g, "input", net.c1, "c1")
     c2 = _pair(g, g.pool(c1, "p1"), net.c2, "c2")
     c3 = _pair(g, g.pool(c2, "p2"), net.c3, "c3")
@@ -214,14 +213,9 @@ def bcdu_graph(net, ranges=None, shifts=None):
         y = _pair(g, y, getattr(net, f"c{n}"), f"c{n}", float_last=n == 8)
     y = g.conv(y, _np(net.out.weight), _np(net.out.bias), "logit", relu=False, pad=0, int8=False)
     g.op("Sigmoid", [y], "output")
-    return g
-
-
-def bcdu(net, size, ranges=None, shifts=None):
-    """BCDU-Net as ONNX, batch 1, (1, 1, size, size) -> the same. With `ranges`: int8."""
     shape = [1, 1, size, size]
-    return bcdu_graph(net, ranges, shifts).model([helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
-                                                 [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)])
+    return g.model([helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+                   [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)])
 
 
 def cnn(net, size, half=True):
