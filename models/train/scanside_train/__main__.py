@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,17 @@ def run(stage, a):
     times.write_text(json.dumps(seconds))
 
 
+def origin(path):
+    """What a network started from: the bundle and its version, or another file's sum."""
+    if not path:
+        return "fresh weights"
+    card = Path(path).parent / "card.toml"
+    if card.exists():
+        held = tomllib.loads(card.read_text())
+        return f"{held['name']} {held['version']}, {Path(path).name}"
+    return f"sha256 {bundle.sha256(path)}"
+
+
 def training_facts(work, a):
     """What the card says about how the networks came to be."""
     rows = cohort.read_table(work)
@@ -108,12 +120,12 @@ def training_facts(work, a):
     return {
         "volumes": counts, "seed": a.seed, "notes": a.note,
         "licences": json.loads(licences.read_text()) if licences.exists() else {},
-        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
+        "denoise": {"started_from": origin(a.start), "steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},
         "cnn_recipe": {"steps_crown": head["steps"][0], "steps_whole": head["steps"][1], "batch": classify.BATCH, "optimiser": f"AdamW {a.cnn_rate}, decay 1e-3, cosine", "label_smoothing": classify.SMOOTHING,
-                       "started_from": a.cnn_start and Path(a.cnn_start).resolve().parent.name or "", "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "convolutions 1 to 4 start as a bank of smoothing and threshold filters; the first part trains the others on them, the second part trains all", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "best_from": head["best_part"], "seconds_crown": head["seconds"][0], "seconds_whole": head["seconds"][1],
+                       "started_from": origin(a.cnn_start), "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "the first part trains the layers behind convolution 4, the second part all; fresh convolutions 1 to 4 start as a bank of smoothing and threshold filters", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "best_from": head["best_part"], "seconds_crown": head["seconds"][0], "seconds_whole": head["seconds"][1],
                        "cubes": f"through the int8 BCDU-Net by the program itself; slices every {cubes.APART[0]:g} to {cubes.APART[1]:g} mm, exact ones as the box has them"},
         "stage_seconds": seconds,
     }
