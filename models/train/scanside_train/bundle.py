@@ -14,6 +14,8 @@ from . import classify, cohort, cubes, denoise, export, lungs, nets, quantize, s
 # A difference above this inside the lungs counts as involved: 0.10 of 1400 HU is 140 HU over expected.
 # Controls stay under one voxel in a hundred there, ground glass does not.
 INVOLVED = 0.10
+# Training cubes that the distance model is made from, beside the validation cubes.
+FEATURES_FROM = 240
 
 
 def sha256(path):
@@ -190,6 +192,8 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     onnx.save(export.cnn(net, size), out / "cnn.onnx")
     bcdu, cnn = quantize.session(out / "bcdu.onnx", 1, exact=True), quantize.session(out / "cnn.onnx", 1)
 
+    quick = quantize.session(out / "bcdu.onnx", 1)
+
     def run(x):
         _, logits, f = cnn.run(None, {"input": x.astype(np.float32).reshape(1, 1, cubes.DEPTH, size, size)})
         return logits[0], f[0]
@@ -201,14 +205,15 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     cnn_state = torch.load(work / "cnn.pt", weights_only=False, map_location="cpu")["state"]
     scheme = cnn_state.get("scheme", splits.TABLE)
     train, val, test = (classify.Set(work, s, scheme) for s in ("train", "val", "test"))
-    # The features of training cubes come without augmentation.
-    _, t_features = classify.predict(net, train)
+    # The features of training cubes come without augmentation; a few hundred tell their spread.
+    some = np.random.default_rng(5).permutation(len(train))[:FEATURES_FROM]
+    _, t_features = classify.predict(net, train.only(some))
     v_logits, v_features = run_all(val)
     s_logits, s_features = run_all(test)
     heat = classify.temperature(v_logits, val.y)
     v_p, s_p = classify.softmax(v_logits, heat), classify.softmax(s_logits, heat)
     limits = classify.thresholds(v_p, val.y)
-    means, inverse = classify.distance_model(np.concatenate([t_features, v_features]), np.concatenate([train.y, val.y]))
+    means, inverse = classify.distance_model(np.concatenate([t_features, v_features]), np.concatenate([train.y[some], val.y]))
     v_d, s_d = classify.distances(v_features, means, inverse), classify.distances(s_features, means, inverse)
     far = float(np.quantile(v_d, 0.99) * 1.25)
     np.save(out / "features.npy", np.concatenate([means, inverse]).astype(np.float32))
@@ -234,7 +239,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
             logits, f = run(x)
             p, d = classify.softmax(logits[None], heat)[0], float(classify.distances(f[None], means, inverse)[0])
             call = decide(p, d, limits, far)
-            mean_d, share, per_slice = lung_shares(work, bcdu, c.volume)
+            mean_d, share, per_slice = lung_shares(work, quick, c.volume)
             words = [*cohort.LABELS, "undetermined"][call]
             entry = {"study": c.volume, "source": c.source, "truth": c.label, "seen_in_training": split == "seen", "p": p.tolist(),
                      "argmax": cohort.LABELS[int(p.argmax())], "decision": words, "argmax_right": cohort.LABELS[int(p.argmax())] == c.label,
