@@ -270,7 +270,7 @@ fn cap(all: &mut Lesions, seed: u64, trees: &Trees) {
         }
     }
     all.plugged = if d.chance(0.25) { d.count(8, 60) } else { 2 };
-    if d.chance(0.16) {
+    if d.chance(0.24) {
         return airways(all, &mut d, trees);
     }
     let kind = d.unit();
@@ -307,7 +307,16 @@ fn cap(all: &mut Lesions, seed: u64, trees: &Trees) {
             sow(all, &mut d, trees, l);
         }
     }
+    // Who comes to CT with a pneumonia has more of it than a speck.
+    for _ in 0..3 {
+        if all.firm < LEAST_LOBULES {
+            segment(all, &mut d, trees, lobe, 40..=320);
+        }
+    }
 }
+
+/// Firm lobules below which a pneumonia gets another segment: about 80 ml of lung.
+const LEAST_LOBULES: usize = 60;
 
 /// Infection along the bronchi of several lobes, often on both sides.
 fn airways(all: &mut Lesions, d: &mut Dice, trees: &Trees) {
@@ -407,6 +416,7 @@ fn consolidate(all: &mut Lesions, d: &mut Dice, trees: &Trees, lobe: usize, ill:
     let Some(mut veil) = mapped(d, ill, trees) else {
         return;
     };
+    all.firm += ill.len();
     let core = d.range(-50.0, 45.0);
     let mut firm = veil.clone();
     veil.swell = d.range(0.15, 0.55);

@@ -73,6 +73,8 @@ pub struct Lesions {
     pub balls: Vec<Ball>,
     /// Small bronchi filled with pus.
     pub buds: Vec<Tube>,
+    /// How many lobules consolidations were given.
+    pub firm: usize,
     /// Bronchi with fewer ends than this are filled.
     pub plugged: usize,
     /// By lobe: what inflamed bronchial walls gain in mm, and how much wider the bronchi are.

@@ -140,8 +140,17 @@ for node in model.graph.node:
         relu(node, i[0], i[2])
     elif node.op_type == 'DequantizeLinear':
         nodes.append(helper.make_node('Identity', [i[0]], list(node.output)))
+    elif node.op_type == 'ConvInteger':
+        # Its sums are in steps of the input's scale, and so is what follows.
+        scale = known[i[0].removesuffix('_q') + '_scale']
+        fresh[i[1]] = (known[i[1]] / scale).astype(numpy.float32)
+        nodes.append(helper.make_node('Conv', i[:2], list(node.output)))
+        nodes[-1].attribute.extend(node.attribute)
+    elif node.op_type == 'Cast':
+        nodes.append(helper.make_node('Identity', [i[0]], list(node.output)))
     elif node.op_type == 'QLinearConv':
-        weight = (known[i[3]].astype(numpy.float32) - known[i[5]].astype(numpy.float32)) * known[i[4]]
+        assert not known[i[5]].any()
+        weight = known[i[3]].astype(numpy.float32) * known[i[4]].reshape(-1, 1, 1, 1)
         fresh[i[3]] = weight.astype(numpy.float32)
         inputs = [i[0], i[3]]
         if len(i) > 8:

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def options():
     ap.add_argument("--scanside", default="scanside", help="the program that preprocesses and makes phantoms")
     ap.add_argument("--out", help="bundle folder to write")
     ap.add_argument("--studies", help="CSV of DICOM studies: path,label,source,split")
-    ap.add_argument("--labels", help="JSON of slice labels for the card: study -> {values, step_mm}")
+    ap.add_argument("--labels", help="JSON of slice labels for the card: study -> {values}, one per slice")
     ap.add_argument("--phantoms", type=int, default=120, help="phantoms per class")
     ap.add_argument("--matrix", type=int, default=256, help="rows and columns of the phantoms")
     ap.add_argument("--size", type=int, default=128, choices=(128, 240))
@@ -44,7 +45,9 @@ def options():
     ap.add_argument("--denoise-rate", type=float, default=1e-3)
     ap.add_argument("--denoise-minutes", type=float, help="stop there even if steps are left")
     ap.add_argument("--published-noise", type=float, default=denoise.PUBLISHED_SHARE, help="share of noisy slices with the published noise")
-    ap.add_argument("--start", help="checkpoint of BCDU-Net to start the denoiser from")
+    ap.add_argument("--start", help="checkpoint of BCDU-Net, or the bcdu.onnx of a bundle, to start the denoiser from")
+    ap.add_argument("--cnn-start", help="cnn.onnx of a bundle to start the 3D CNN from; goes with --cnn-steps 0")
+    ap.add_argument("--z-policy", default="native", choices=("native", "iso1"), help="slices as acquired, or one per millimetre")
     ap.add_argument("--inserts", type=int, default=60, help="training cubes with simulated findings per class")
     ap.add_argument("--exact", type=int, help="test phantoms per class judged on every slice (default: all)")
     ap.add_argument("--cube-minutes", type=float)
@@ -68,7 +71,7 @@ def run(stage, a):
     work, begun = Path(a.work), time.time()
     work.mkdir(parents=True, exist_ok=True)
     if stage == "cohort":
-        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix, jobs=a.jobs)
+        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix, jobs=a.jobs, z_policy=a.z_policy)
     elif stage == "lungs" and a.lungs_steps:
         denoise.train(work, "lungs", a.lungs_steps, a.seed)
     elif stage == "denoise":
@@ -78,18 +81,29 @@ def run(stage, a):
         bundle.quantize_bcdu(work, work / "denoise.pt", a.size)
     elif stage == "cubes":
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
-        cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs)
+        cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs, a.scanside)
     elif stage == "cnn":
-        classify.train(work, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes, a.size, scheme=a.split)
+        classify.train(work, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, a.cnn_rate, a.cnn_minutes, a.size, scheme=a.split, start=a.cnn_start)
     elif stage == "bundle":
         if not a.out:
             raise SystemExit("the stage `bundle` needs --out")
         labels = json.loads(Path(a.labels).read_text()) if a.labels else {}
-        bundle.write(work, a.out, a.size, a.name or f"covidctnet-{a.size}", a.version, {"slice_labels": labels, "training": training_facts(work, a), "limits": LIMITS})
+        bundle.write(work, a.out, a.size, a.name or f"covidctnet-{a.size}", a.version, {"slice_labels": labels, "training": training_facts(work, a), "limits": LIMITS, "z_policy": a.z_policy})
     times = work / "seconds.json"
     seconds = json.loads(times.read_text()) if times.exists() else {}
     seconds[stage] = round(seconds.get(stage, 0) + time.time() - begun, 1)
     times.write_text(json.dumps(seconds))
+
+
+def origin(path):
+    """What a network started from: the bundle and its version, or another file's sum."""
+    if not path:
+        return "fresh weights"
+    card = Path(path).parent / "card.toml"
+    if card.exists():
+        held = tomllib.loads(card.read_text())
+        return f"{held['name']} {held['version']}, {Path(path).name}"
+    return f"sha256 {bundle.sha256(path)}"
 
 
 def training_facts(work, a):
@@ -106,13 +120,13 @@ def training_facts(work, a):
     return {
         "volumes": counts, "seed": a.seed, "notes": a.note,
         "licences": json.loads(licences.read_text()) if licences.exists() else {},
-        "denoise": {"steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
+        "denoise": {"started_from": origin(a.start), "steps": state["step"], "batch": denoise.BATCH, "optimiser": f"Adam {a.denoise_rate}, cosine from half way", "arithmetic": "bf16 autocast",
                     "loss": "binary cross-entropy on continuous targets", "lung_weight": denoise.LUNG_WEIGHT,
                     "noisy_share": 0.5, "published_noise_share_of_noisy": a.published_noise, "seconds": state["seconds"],
                     "losses_step_mean_excess": state["losses"]},
         "cnn_recipe": {"steps_crown": head["steps"][0], "steps_whole": head["steps"][1], "batch": classify.BATCH, "optimiser": f"AdamW {a.cnn_rate}, decay 1e-3, cosine", "label_smoothing": classify.SMOOTHING,
-                       "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "convolutions 1 to 4 start as a bank of smoothing and threshold filters; the first part trains the others on them, the second part trains all", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "best_from": head["best_part"], "seconds_crown": head["seconds"][0], "seconds_whole": head["seconds"][1],
-                       "cubes": "through the int8 BCDU-Net; training and validation every third millimetre, exact ones every one"},
+                       "started_from": origin(a.cnn_start), "normalisation": "batch norm behind convolutions 5 to 10 in training, folded into them for the file", "stem": "the first part trains the layers behind convolution 4, the second part all; fresh convolutions 1 to 4 start as a bank of smoothing and threshold filters", "copies": classify.COPIES, "kept": "lowest validation loss", "best_validation_loss": head["best"], "best_from": head["best_part"], "seconds_crown": head["seconds"][0], "seconds_whole": head["seconds"][1],
+                       "cubes": f"through the int8 BCDU-Net by the program itself; slices every {cubes.APART[0]:g} to {cubes.APART[1]:g} mm, exact ones as the box has them"},
         "stage_seconds": seconds,
     }
 

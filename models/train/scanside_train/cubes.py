@@ -1,13 +1,18 @@
 """Difference cubes for the 3D CNN, made with the int8 BCDU-Net that ships.
 
-A training cube takes every third millimetre through the denoiser, a study that is judged (kind
+A training cube takes a slice every few millimetres through the denoiser, a study that is judged (kind
 `exact`) every one, as the box does; both are then resized to 50 slices. Each training cube starts from a volume of the cohort that
 is moved, scaled, blurred and made noisy. Control volumes, real ones and phantoms, also get simulated
 findings of all three classes, so that no class is tied to a source.
 """
 
 import csv
+import functools
 import math
+import os
+import subprocess
+import tempfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +26,8 @@ from tqdm import tqdm
 from . import cohort, lesions, lungs, quantize, resample
 
 DEPTH = 50
+# Distance of a training cube's slices in mm, drawn between these. Thicker ones stay as they are.
+APART = (3.0, 5.0)
 
 
 @dataclass
@@ -43,7 +50,7 @@ def read_table(work):
 
 
 def augment(rng, v):
-    """One geometry, one breath, one kernel and one dose for a whole volume (every third slice)."""
+    """One geometry for a whole volume, and its lungs."""
     n, size = len(v), v.shape[-1]
     low, high = rng.uniform(0, 0.1, 2)
     v = v[int(n * low):n - int(n * high)]
@@ -75,16 +82,33 @@ def degrade(rng, v, m):
     return np.clip(v, 0, 1).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=4)
+def rows_of(work):
+    return {r.name: r for r in cohort.read_table(work)}
+
+
 def input_volume(work, cube):
     """The unit volume that the denoiser gets for a cube."""
     if cube.kind == "exact":
         return cohort.load(work, cube.volume)
     rng = np.random.default_rng([cube.seed, 11])
-    v = cohort.load(work, cube.volume, 3, int(rng.integers(3)))
+    row = rows_of(work)[cube.volume]
+    step = row.step(rng.uniform(*APART))
+    v = cohort.load(work, cube.volume, step, int(rng.integers(step)))
     v, m = augment(rng, v)
     if cube.kind == "insert":
-        v = lesions.insert(v, m, cube.label, rng)
+        v = lesions.insert(v, m, cube.label, rng, step * float(row.spacing))
     return degrade(rng, v, m)
+
+
+def reconstruct(self, v, batch=8):
+        out = np.empty_like(v)
+        for z in range(0, len(v), batch):
+            x = torch.from_numpy(v[z:z + batch])[:, None].to(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16):
+                logit = self.net.logits(x)
+            out[z:z + batch] = torch.sigmoid(logit.float())[:, 0].numpy()
+        return out
 
 
 def reconstruct(session, v):
@@ -100,34 +124,39 @@ def difference_cube(session, v):
 
 
 def plan(work, train_inserts, exact_per_class=None, asis=1, seed=1):
-    """Which cubes to make, classes in turn. Splits follow the volume, that is, the patient."""
-    rows, cubes, rng = cohort.read_table(work), [], np.random.default_rng(seed)
+    """Which cubes to make, classes in turn. Splits follow the volume, that is, the patient. A cube's seed
+    comes from its name, so that it stays what it is when volumes are added."""
+    rows, cubes = cohort.read_table(work), []
     counts = {}
+
+    def add(name, r, label, split, kind):
+        cubes.append(Cube(name, r.name, label, r.source, split, kind, zlib.crc32(f"{seed}/{name}".encode())))
+
     for r in rows:
         if r.split == "eval" or (r.split == "test" and r.source != "phantom"):
-            cubes.append(Cube(f"{r.name}_exact", r.name, r.label, r.source, r.split, "exact", 0))
+            add(f"{r.name}_exact", r, r.label, r.split, "exact")
         elif r.split == "test":
             counts[r.label] = counts.get(r.label, 0) + 1
-            exact = exact_per_class is None or counts[r.label] <= exact_per_class
-            kind = "exact" if exact else "asis"
-            cubes.append(Cube(f"{r.name}_{kind}", r.name, r.label, r.source, r.split, kind, int(rng.integers(2**31))))
+            kind = "exact" if exact_per_class is None or counts[r.label] <= exact_per_class else "asis"
+            add(f"{r.name}_{kind}", r, r.label, r.split, kind)
         elif r.source == "phantom":
             for n in range(asis if r.split == "train" else 1):
-                cubes.append(Cube(f"{r.name}_asis{n}", r.name, r.label, r.source, r.split, "asis", int(rng.integers(2**31))))
+                add(f"{r.name}_asis{n}", r, r.label, r.split, "asis")
     for r in rows:  # the real controls as they are, so that their result stands in the card
         if r.split == "train" and r.source != "phantom":
-            cubes.append(Cube(f"{r.name}_exact", r.name, r.label, r.source, "seen", "exact", 0))
+            add(f"{r.name}_exact", r, r.label, "seen", "exact")
     real = [r for r in rows if r.split == "train" and r.label == "control" and r.source != "phantom"]
     for split, number in (("train", train_inserts), ("val", train_inserts // 8), ("test", train_inserts // 8)):
         made = [r for r in rows if r.split == split and r.label == "control" and r.source == "phantom"]
         for n in range(number):
             for label in cohort.LABELS:
-                # Two of three inserts go into real volumes; these are few patients, so train only.
-                pool = real if split == "train" and real and (n % 3 < 2 or not made) else made
+                # Half of the inserts go into real volumes; these are few patients, so train only.
+                pool = real if split == "train" and real and (n % 2 or not made) else made
                 if not pool:
                     continue
-                r = pool[rng.choice(len(pool), p=weights(pool))]
-                cubes.append(Cube(f"ins_{split}_{n}_{label}", r.name, label, r.source, split, "insert", int(rng.integers(2**31))))
+                name = f"ins_{split}_{n}_{label}"
+                rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+                add(name, pool[rng.choice(len(pool), p=weights(pool))], label, split, "insert")
     return cubes
 
 
@@ -136,30 +165,54 @@ def weights(pool):
     return w / w.sum()
 
 
-def build(work, model, cubes, deadline=None, threads=2):
-    """Makes the cubes that are missing, with the network at `model` or, for the ablation, with none. Real exact ones first, then everything in mixed order."""
+# Volumes given to the program at a time.
+TOGETHER = 6
+
+
+def by_program(scanside, model, volumes):
+    """Difference cubes through the program: the box's own kernels, subtraction and resize."""
+    size = volumes[0].shape[-1]
+    with tempfile.TemporaryDirectory() as tmp:
+        pairs = [(f"{tmp}/{n}.npy", f"{tmp}/{n}_cube.npy") for n in range(len(volumes))]
+        for v, (path, _) in zip(volumes, pairs):
+            np.save(path, np.ascontiguousarray(v, np.float32))
+        subprocess.run([scanside, "cube", "--network", str(model), "--size", str(size), *(p for pair in pairs for p in pair)],
+                       check=True, capture_output=True, env={**os.environ, "RAYON_NUM_THREADS": "1"})
+        return [np.load(out) for _, out in pairs]
+
+
+def build(work, model, cubes, deadline=None, threads=2, scanside=None):
+    """Makes the cubes that are missing, with the network at `model` or, for the ablation, with none. With
+    `scanside` the program makes them, else ONNX Runtime. Real exact ones first, then all in mixed order."""
     import time
     folder = Path(work) / "cubes"
     folder.mkdir(parents=True, exist_ok=True)
-    session = quantize.session(model, 1) if model else None
+    session = quantize.session(model, 1) if model and not scanside else None
     order = np.random.default_rng(3).permutation(len(cubes))
     first = [c for c in cubes if c.kind == "exact" and c.source != "phantom"]
     rest = [cubes[k] for k in order if cubes[k] not in first]
+    there = lambda cube: (folder / f"{cube.name}.npy").exists()
 
-    def work_on(cube):
-        out = folder / f"{cube.name}.npy"
-        if not out.exists():
-            if deadline and time.time() > deadline:
-                return None
+    def work_on(some):
+        """A few cubes; those that exist in the end."""
+        missing = [c for c in some if not there(c)]
+        if missing and not (deadline and time.time() > deadline):
             torch.set_num_threads(1)
-            d = difference_cube(session, input_volume(work, cube))
-            part = out.with_suffix(".part.npy")
-            np.save(part, d.astype(np.float16))
-            part.rename(out)
-        return cube
+            volumes = [input_volume(work, c) for c in missing]
+            if model and scanside:
+                made = by_program(scanside, model, volumes)
+            else:
+                made = [difference_cube(session, v) for v in volumes]
+            for cube, d in zip(missing, made):
+                part = folder / f"{cube.name}.part.npy"
+                np.save(part, d.astype(np.float16))
+                part.rename(folder / f"{cube.name}.npy")
+        return [c for c in some if there(c)]
 
+    wanted = first + rest
+    chunks = [wanted[n:n + TOGETHER] for n in range(0, len(wanted), TOGETHER)]
     with ThreadPoolExecutor(threads) as pool:
-        done = [c for c in tqdm(pool.map(work_on, first + rest), total=len(cubes), desc="cubes") if c]
+        done = [c for some in tqdm(pool.map(work_on, chunks), total=len(chunks), desc=f"cubes by {TOGETHER}") for c in some]
     with open(Path(work) / "cubes.csv", "w", newline="") as f:
         table = csv.DictWriter(f, [x.name for x in fields(Cube)])
         table.writeheader()

@@ -18,7 +18,7 @@ from scipy import ndimage
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from . import cohort, lungs, nets, perlin
+from . import cohort, lungs, nets, perlin, recover
 
 BATCH = 8
 # A batch is worked on in this many parts, one thread each, with their gradients added. Fixed, because
@@ -39,9 +39,9 @@ class Slices:
         self.sources = []  # (weight, slices, masks)
         rows = [r for r in cohort.read_table(work) if r.split == "train" and r.label == "control"]
         real, made = [r for r in rows if r.source != "phantom"], [r for r in rows if r.source == "phantom"]
-        for group, share, step in ((real, real_share, 2), (made[:limit], 1 - real_share, 3)):
+        for group, share in ((real, real_share), (made[:limit], 1 - real_share)):
             for r in group:
-                v = cohort.load(work, r.name, 3, 1)
+                v = cohort.load(work, r.name, r.step(3), 0)
                 m = lungs.mask(v)
                 keep = np.flatnonzero(m.sum((1, 2)) > 0.01 * m[0].size)
                 if len(keep) == 0:
@@ -142,12 +142,16 @@ def train(work, stage, steps, seed=1, rate=1e-3, published=PUBLISHED_SHARE, minu
         saved = torch.load(path, weights_only=False)
         net.load_state_dict(saved["net"]), adam.load_state_dict(saved["adam"])
         state = saved["state"]
+    elif start and str(start).endswith(".onnx"):  # a bundle's network, whose fp32 weights are gone
+        net.load_state_dict(recover.read(start).state_dict())
     elif start:
         net.load_state_dict(torch.load(start, weights_only=False)["net"])
         if stage == "denoise" and Path(start).stem == "lungs":  # the old last layers answer another question
             fresh = nets.BcduNet().start(seed)
             net.c8.load_state_dict(fresh.c8.state_dict()), net.out.load_state_dict(fresh.out.state_dict())
     slices = Slices(work, real_share)
+    if not path.exists() and start and str(start).endswith(".onnx"):
+        recover.settle(net, torch.cat([batch(slices, seed, step, 0, published)[0] for step in range(8)]).to(dev))
 
     def save():
         torch.save({"net": net.state_dict(), "adam": adam.state_dict(), "state": state}, path.with_suffix(".tmp"))

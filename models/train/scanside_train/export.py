@@ -1,8 +1,13 @@
 """Writes the networks as ONNX, node by node: fp32, and BCDU-Net as static int8.
 
-The graphs are made by hand rather than traced, because the box's engine loads only some operators
-well: QLinearConv with one scale per tensor, u8 activations, s8 weights, MaxPool on u8, everything
-else in float. Gates, ConvTranspose, the last two convolutions and the sigmoid stay in float.
+The graphs are made by hand rather than traced, because the box computes the int8 one with kernels of
+its own and knows this form only: u8 activations, s8 weights with one scale per output channel.
+
+- 3x3 convolutions with ReLU: QLinearConv; zero point 0, so that saturation is the ReLU.
+- Max-pool on u8. Concatenation through float.
+- ConvTranspose 2x2 stride 2 with its ReLU: QLinearConv 1x1 with four times the channels, then DepthToSpace.
+- ConvLSTM: ConvInteger, whose sums become gate values in float without another rounding.
+- Gates, the last two convolutions and the sigmoid: float.
 """
 
 import numpy as np
@@ -11,6 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 13
 IR_VERSION = 8
+
+# The int8 form in the words of the card.
+FORM = ("int8: u8 activations, s8 weights with a scale per output channel; ConvLSTM sums in integers and never rounded to u8; "
+        "gates, last two convolutions and sigmoid in float")
 
 
 def _np(t):
@@ -56,36 +65,58 @@ class Graph:
             self.op("DequantizeLinear", [self.q[tensor], s, z], tensor)
         return tensor
 
+    def qlinear(self, x, weight, bias, out, attributes, name=None):
+        """QLinearConv with ReLU; `out` names the value, whose range must start at zero."""
+        name = name or out
+        x_scale, _, xs, xz = self.scale(x)
+        xq = self.quantized(x)
+        wq, w_scale = rounded(weight)
+        b32 = np.rint(bias / (float(x_scale) * w_scale.astype(np.float64)))
+        b32 = np.clip(b32, -2**31 + 1, 2**31 - 1).astype(np.int32)
+        self.ranges[out] = (0.0, self.ranges[out][1])
+        _, _, ys, yz = self.scale(out)
+        inputs = [xq, xs, xz, self.const(out + "_w", wq), self.const(out + "_ws", w_scale),
+                  self.const(out + "_wz", np.zeros(len(w_scale), np.int8)), ys, yz, self.const(out + "_b", b32)]
+        return self.op("QLinearConv", inputs, name + "_q", **attributes)
+
+    def sums(self, x, weight, out):
+        """A 3x3 convolution as exact integer sums, then scaled to float: gate values are not rounded to u8."""
+        x_scale, _, _, xz = self.scale(x)
+        xq = self.quantized(x)
+        wq, w_scale = rounded(weight)
+        self.op("ConvInteger", [xq, self.const(out + "_w", wq), xz], out + "_sum", **same(weight))
+        self.op("Cast", [out + "_sum"], out + "_cast", to=TensorProto.FLOAT)
+        return self.op("Mul", [out + "_cast", self.const(out + "_ws", column(x_scale * w_scale))], out)
+
+    # -- either ----------------------------------------------------------------------------
+
     def conv(self, x, weight, bias, out, relu, pad=1, int8=True):
         """A convolution, int8 if the graph is and the layer may be. `out` names the value after ReLU."""
-        attributes = dict(kernel_shape=list(weight.shape[2:]), pads=[pad] * (2 * (weight.ndim - 2)),
-                          strides=[1] * (weight.ndim - 2))
         if self.ranges is not None and int8:
-            x_scale, _, xs, xz = self.scale(x)
-            xq = self.quantized(x)
-            w_scale = np.float32(max(np.abs(weight).max(), 1e-8) / 127.0)
-            wq = np.clip(np.rint(weight / w_scale), -127, 127).astype(np.int8)
-            inputs = [xq, xs, xz, self.const(out + "_w", wq), self.const(out + "_ws", w_scale),
-                      self.const(out + "_wz", np.int8(0))]
-            if relu:  # u8 with zero point 0 saturates below zero: that is the ReLU
-                self.ranges[out] = (0.0, self.ranges[out][1])
-            _, _, ys, yz = self.scale(out)
-            b32 = np.rint(bias / (float(x_scale) * float(w_scale)))
-            b32 = np.clip(b32, -2**31 + 1, 2**31 - 1).astype(np.int32)
-            inputs += [ys, yz, self.const(out + "_b", b32)]
-            self.q[out] = self.op("QLinearConv", inputs, out + "_q", **attributes)
+            self.q[out] = self.qlinear(x, weight, bias, out, same(weight, pad))
             return out
         x = self.floated(x)
         inputs = [x, self.const(out + "_w", weight.astype(np.float32)), self.const(out + "_b", bias.astype(np.float32))]
         if not relu:
-            return self.op("Conv", inputs, out, **attributes)
-        self.op("Conv", inputs, out + "_pre", **attributes)
+            return self.op("Conv", inputs, out, **same(weight, pad))
+        self.op("Conv", inputs, out + "_pre", **same(weight, pad))
         return self.op("Relu", [out + "_pre"], out)
+
+    def up(self, x, weight, bias, out):
+        """ConvTranspose 2x2 stride 2 and ReLU; weight (Cin, Cout, 2, 2). Windows do not overlap, so it is
+        a 1x1 convolution whose channel (a * 2 + b) * Cout + o is the output at (2y + a, 2x + b, o)."""
+        if self.ranges is None:
+            self.op("ConvTranspose", [x, self.const(out + "_w", weight), self.const(out + "_b", bias)], out + "_pre",
+                    kernel_shape=[2, 2], strides=[2, 2])
+            return self.op("Relu", [out + "_pre"], out)
+        flat = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0], 1, 1)
+        deep = self.qlinear(x, flat, np.tile(bias, 4), out, same(flat, 0), out + "_deep")
+        self.q[out] = self.op("DepthToSpace", [deep], out + "_q", blocksize=2, mode="DCR")
+        return out
 
     def pool(self, x, out):
         """2x2 max-pool; on u8 where the tensor is u8, with the same scale."""
         if x in self.q:
-            _, _, s, z = self.scale(x)
             self.ranges[out] = self.ranges[x]
             self.q[out] = self.op("MaxPool", [self.q[x]], out + "_q", kernel_shape=[2, 2], strides=[2, 2])
             return out
@@ -99,19 +130,28 @@ class Graph:
         return model
 
 
-def _pair(g, x, pair, name, last_relu=True, float_last=False):
+def rounded(weight):
+    """A kernel as s8 and its scale per output channel."""
+    scale = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), 1e-8).astype(np.float32) / np.float32(127)
+    return np.clip(np.rint(weight / scale[:, None, None, None]), -127, 127).astype(np.int8), scale
+
+
+def column(v):
+    """One number per channel, ready to be added or multiplied."""
+    return np.asarray(v, np.float32).reshape(1, -1, 1, 1)
+
+
+def same(weight, pad=1):
+    """Attributes of a stride-1 convolution."""
+    return dict(kernel_shape=list(weight.shape[2:]), pads=[pad] * (2 * (weight.ndim - 2)), strides=[1] * (weight.ndim - 2))
+
+
+def _pair(g, x, pair, name, float_last=False):
     convs = [m for m in pair if hasattr(m, "weight")]
     for n, conv in enumerate(convs):
         int8 = not (float_last and n == len(convs) - 1)
         x = g.conv(x, _np(conv.weight), _np(conv.bias), f"{name}{'abc'[n]}", relu=True, int8=int8)
     return x
-
-
-def _up(g, x, up, name):
-    weight, bias = (_np(t) for t in up.folded())
-    g.op("ConvTranspose", [g.floated(x), g.const(name + "_w", weight), g.const(name + "_b", bias)], name + "_pre",
-         kernel_shape=[2, 2], strides=[2, 2])
-    return g.op("Relu", [name + "_pre"], name)
 
 
 def _lstm(g, skip, up, lstm, name):
@@ -124,7 +164,11 @@ def _lstm(g, skip, up, lstm, name):
     split = lambda x, outs, sizes: g.op(
         "Split", [x, g.const(f"split_{'_'.join(map(str, sizes))}", np.array(sizes, np.int64))], outs, axis=1)
 
-    pre = g.floated(g.conv(up, w[first], b[first], f"{name}_u", relu=False))
+    if g.ranges is None:
+        pre = g.conv(up, w[first], b[first], f"{name}_u", relu=False)
+    else:
+        a = g.sums(up, w[first], f"{name}_u")
+        pre = g.op("Add", [a, g.const(f"{name}_u_b", column(b[first]))], f"{name}_u_pre")
     split(pre, [f"{name}_u_gates", f"{name}_u_c"], [2 * f, f])
     split(hs(f"{name}_u_gates", f"{name}_u_hs"), [f"{name}_u_i", f"{name}_u_o"], [f, f])
     g.op("Tanh", [f"{name}_u_c"], f"{name}_u_ct")
@@ -132,9 +176,16 @@ def _lstm(g, skip, up, lstm, name):
     g.op("Tanh", [f"{name}_cell1"], f"{name}_cell1t")
     g.op("Mul", [f"{name}_u_o", f"{name}_cell1t"], f"{name}_hidden1")
 
-    a = g.floated(g.conv(skip, w[second], b[second], f"{name}_s", relu=False))
-    h = g.floated(g.conv(f"{name}_hidden1", r[second], np.zeros(4 * f, np.float32), f"{name}_r", relu=False))
-    g.op("Add", [a, h], f"{name}_pre2")
+    if g.ranges is None:
+        none = np.zeros(4 * f, np.float32)
+        a = g.conv(skip, w[second], b[second], f"{name}_s", relu=False)
+        h = g.conv(f"{name}_hidden1", r[second], none, f"{name}_r", relu=False)
+        g.op("Add", [a, h], f"{name}_pre2")
+    else:
+        a = g.sums(skip, w[second], f"{name}_s")
+        h = g.sums(f"{name}_hidden1", r[second], f"{name}_r")
+        g.op("Add", [a, h], f"{name}_both")
+        g.op("Add", [f"{name}_both", g.const(f"{name}_b", column(b[second]))], f"{name}_pre2")
     split(f"{name}_pre2", [f"{name}_gates", f"{name}_c"], [3 * f, f])
     split(hs(f"{name}_gates", f"{name}_hs"), [f"{name}_i", f"{name}_f", f"{name}_o"], [f, f, f])
     g.op("Tanh", [f"{name}_c"], f"{name}_ct")
@@ -156,7 +207,8 @@ def bcdu(net, size, ranges=None):
     both = g.op("Concat", [g.floated(d2), g.floated(d1)], "d21", axis=1)
     y = _pair(g, both, net.d3, "d3")
     for n, skip in ((6, c3), (7, c2), (8, c1)):
-        up = _up(g, y, getattr(net, f"u{n}"), f"u{n}")
+        weight, bias = (_np(t) for t in getattr(net, f"u{n}").folded())
+        up = g.up(y, weight, bias, f"u{n}")
         y = _lstm(g, skip, up, getattr(net, f"l{n}"), f"l{n}")
         y = _pair(g, y, getattr(net, f"c{n}"), f"c{n}", float_last=n == 8)
     y = g.conv(y, _np(net.out.weight), _np(net.out.bias), "logit", relu=False, pad=0, int8=False)

@@ -1,7 +1,7 @@
 """Simulated findings, so that every source of volumes has all three classes.
 
-Works on every third 1-mm slice, where a voxel of the 128 grid is roughly 3 mm on each side; lengths are in
-such voxels and are stretched in the plane for finer grids. Lesions follow what
+Lengths are in voxels of 3 mm, roughly what a voxel of the 128 grid is in the plane; they are stretched
+in the plane for finer grids, and along z for slices nearer or farther than 3 mm. Lesions follow what
 the radiology of the three classes describes; no patient's lesion is copied. Control is not empty:
 it gets nodules, masses, scars, emphysema, dependent atelectasis, effusion and expiration.
 """
@@ -30,12 +30,12 @@ def noise(rng, shape, cell, octaves=3):
 class Chest:
     """A volume with its lungs, and where in the lungs each voxel lies."""
 
-    def __init__(self, volume, lungs):
+    def __init__(self, volume, lungs, apart=3.0):
         self.v, self.lungs = volume.astype(np.float32).copy(), lungs
         self.shape = volume.shape
-        # Voxels of this grid per voxel of the 128 grid, by axis.
+        # Voxels of this grid per voxel of 3 mm, by axis.
         fine = lungs_.fineness(volume.shape[-1])
-        self.scale = np.array([1.0, fine, fine])
+        self.scale = np.array([3.0 / apart, fine, fine])
         z, y, x = np.nonzero(lungs)
         self.voxels = np.stack([z, y, x], 1)
         self.mid = np.median(x) if len(x) else volume.shape[-1] / 2
@@ -57,13 +57,16 @@ class Chest:
     def box(self, centre, radius):
         return tuple(slice(max(0, int(c - r)), min(n, int(c + r) + 1)) for c, r, n in zip(centre, radius * self.scale, self.shape))
 
+    def inside(self, box, centre, radii):
+        """How far inside an ellipsoid the voxels of a box are: 1 in its middle, 0 on its surface."""
+        grids = np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij")
+        return 1 - np.sqrt(sum(((g - c) / q) ** 2 for g, c, q in zip(grids, centre, radii * self.scale))).astype(np.float32)
+
     def blob(self, rng, centre, radii, warp, soft, cell=None):
         """Soft warped ellipsoid: its box and its alpha, gated to the lungs."""
         radii = np.asarray(radii, np.float32)
         box = self.box(centre, float(radii.max()) * (1 + warp) + 2)
-        grids = np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij")
-        r = np.sqrt(sum(((g - c) / q) ** 2 for g, c, q in zip(grids, centre, radii * self.scale))).astype(np.float32)
-        s = 1 - r
+        s = self.inside(box, centre, radii)
         if warp > 0:
             s = s + np.float32(warp) * noise(rng, s.shape, (cell or max(2, radii.mean() / 1.5)) * self.scale) * 0.5
         return box, np.clip(s / soft, 0, 1) * self.lungs[box]
@@ -94,10 +97,10 @@ def covid(chest, rng):
         r = rng.uniform(2.5, 10) if rng.random() < 0.8 else rng.uniform(8, 16)
         radii = r * rng.uniform(0.6, 1.4, 3)
         box, a = chest.blob(rng, centre, radii, rng.uniform(0.3, 0.9), rng.uniform(0.15, 0.6))
-        if rng.random() < 0.08 and r > 4:  # reversed halo
-            _, core = chest.blob(rng, centre, radii * 0.6, 0.2, 0.3)
-            if core.shape == a.shape:
-                a = a * (1 - 0.7 * core)
+        if rng.random() < 0.08 and r > 4:  # reversed halo: a firm ring round a lighter middle
+            core = np.clip(chest.inside(box, centre, radii * 0.6) / 0.3, 0, 1)
+            chest.fill(box, a * (1 - core), rng.uniform(0.55, 0.72))
+            a = a * (1 - 0.7 * core)
         density = ground_glass(rng)
         if rng.random() < 0.3:  # crazy paving: a fine net on the glass
             density = density + 0.12 * (np.abs(noise(rng, a.shape, 2 * chest.scale, 1)) < 0.35)
@@ -208,9 +211,9 @@ def background(chest, rng, share):
         chest.v += (gain * chest.lungs * (chest.v < 0.35)).astype(np.float32)
 
 
-def insert(volume, lungs, label, rng):
-    """The volume (every third slice) with findings of a class; the label is a name of CLASSES."""
-    chest = Chest(volume, lungs)
+def insert(volume, lungs, label, rng, apart=3.0):
+    """The volume with findings of a class, a name of CLASSES; `apart` is the distance of its slices in mm."""
+    chest = Chest(volume, lungs, apart)
     if len(chest.voxels) < 500 * chest.scale.prod():
         return chest.v
     background(chest, rng, 1.0 if label == "control" else 0.4)

@@ -78,7 +78,9 @@ def infection(rng, clean, lungs, depth):
     size = clean.shape[-1]
     if not lungs.any():
         return clean
-    x, y = grid(size, rng.uniform(5, 30) * size / 128)
+    # Now and then as fine as centrilobular nodules.
+    coarse = rng.uniform(5, 30) if rng.random() < 0.85 else rng.uniform(2.5, 5)
+    x, y = grid(size, coarse * size / 128)
     noise = fractal(x, y, rng.uniform(0.25, 0.6), rng.integers(0, 256), octaves=5)
     if rng.random() < 0.4:  # many infections hug the pleura
         noise = noise - np.float32(rng.uniform(0.02, 0.12)) * depth * np.float32(128 / size)

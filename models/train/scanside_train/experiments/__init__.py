@@ -37,6 +37,7 @@ def options(argv):
     p.add_argument("--inserts", type=int, default=60)
     p.add_argument("--exact", type=int, default=0, help="test phantoms per class taken on every slice")
     p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--scanside", help="the program, to make the cubes fast; without it ONNX Runtime makes them")
     steps(p)
     p = command("patches", "a 2-D network on patches of lung, its answers averaged per study")
     p.add_argument("--steps", type=int, default=1500)

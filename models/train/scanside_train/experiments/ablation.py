@@ -45,7 +45,7 @@ def variant(a, name, folder):
         model = folder / "export" / "bcdu.onnx"
         if not model.exists():
             bundle.quantize_bcdu(folder, folder / "denoise.pt", a.size)
-    cubes.build(folder, model, cubes.plan(folder, a.inserts, a.exact, seed=a.seed), threads=a.jobs)
+    cubes.build(folder, model, cubes.plan(folder, a.inserts, a.exact, seed=a.seed), threads=a.jobs, scanside=a.scanside)
     classify.train(folder, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, minutes=a.cnn_minutes, size=a.size)
     return judge.predict(folder, a.size)
 
