@@ -63,6 +63,17 @@ impl Net {
         }
     }
 
+    /// Names of the operators that tract runs, without inputs and constants.
+    #[cfg(test)]
+    pub(super) fn rest(&self) -> Vec<String> {
+        let nodes = self.plan.model().nodes().iter();
+        let theirs = nodes.filter(|node| !super::rewrite::is_ours(node.op.as_ref()));
+        let names = theirs.map(|node| node.op.name().into_owned());
+        names
+            .filter(|name| name != "Source" && name != "Const")
+            .collect()
+    }
+
     /// Runs the network once.
     ///
     /// # Errors

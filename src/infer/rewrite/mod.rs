@@ -33,3 +33,9 @@ pub(super) fn replace(model: &mut TypedModel, onnx: &GraphProto, isa: Isa) -> Tr
     }
     Ok(found)
 }
+
+/// True for an operator of ours.
+#[cfg(test)]
+pub(super) fn is_ours(op: &dyn TypedOp) -> bool {
+    op.downcast_ref::<ops::Own>().is_some()
+}

@@ -72,6 +72,14 @@ fn the_rewritten_graph_is_the_graph() {
     assert!(most(&input) > 0.05);
 }
 
+#[test]
+fn every_node_of_the_shipped_network_is_recognised() {
+    let net = load(Some(Isa::best()));
+    assert_eq!(net.rest(), Vec::<String>::new(), "tract runs these");
+    // The rule can fail: without our kernels tract has all of it.
+    assert!(load(None).rest().len() > 50);
+}
+
 fn classify(isa: Option<Isa>) -> Vec<ArrayD<f32>> {
     let onnx = std::fs::read(format!("{BUNDLE}/cnn.onnx")).unwrap();
     let net = Net::load_for(isa, &onnx, &[1, 1, 50, 128, 128]).unwrap();
