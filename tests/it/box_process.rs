@@ -319,7 +319,7 @@ impl Home {
             let half: Vec<PathBuf> = files_below(&self.state().join(folder))
                 .into_iter()
                 .filter(|path| path.extension().is_none_or(|e| e == "part" || e == "tmp"))
-                .filter(|path| path.file_name().is_some_and(|name| name != "SHA256SUMS"))
+                .filter(|path| !path.file_name().is_some_and(of_a_file_set))
                 .filter(|path| path.metadata().is_ok_and(|about| about.len() > 0))
                 .collect();
             if half.is_empty() {
@@ -329,6 +329,13 @@ impl Home {
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// Names without an ending that are finished files: the sums, and what PS3.10 wants on a stick.
+fn of_a_file_set(name: &std::ffi::OsStr) -> bool {
+    ["SHA256SUMS", "DICOMDIR", "SR", "SEG", "SC", "PDF"]
+        .iter()
+        .any(|known| name == *known)
 }
 
 /// A box that runs; it ends with this value.

@@ -182,6 +182,7 @@ trait Lane: Copy {
 struct Plain([f32; LANES]);
 
 impl Lane for Plain {
+    // SAFETY: the caller keeps what the trait asks for.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's promise; any bytes are floats.
@@ -308,6 +309,7 @@ mod x86 {
     struct Wide(__m512);
 
     impl Lane for Wide {
+        // SAFETY: the caller keeps what the trait asks for.
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's promise; only `wide` below uses this type.
@@ -339,6 +341,7 @@ mod x86 {
     struct Half(__m256, __m256);
 
     impl Lane for Half {
+        // SAFETY: the caller keeps what the trait asks for.
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's promise; only `half` below uses this type.
@@ -410,6 +413,7 @@ mod neon {
     struct Quad([float32x4_t; 4]);
 
     impl Lane for Quad {
+        // SAFETY: the caller keeps what the trait asks for.
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's promise; NEON is part of aarch64.
@@ -417,6 +421,7 @@ mod neon {
                 vld1q_f32(from.add(4 * n))
             }))
         }
+        // SAFETY: the caller keeps what the trait asks for.
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             for (n, four) in self.0.into_iter().enumerate() {
