@@ -163,8 +163,9 @@ def written_out(shipped: Path, to: Path) -> None:
         elif node.op_type == "DequantizeLinear":
             nodes.append(helper.make_node("Identity", [i[0]], list(node.output)))
         elif node.op_type == "QLinearConv":
-            scale = known[i[4]]
-            fresh[i[3]] = ((known[i[3]].astype("f4") - known[i[5]].astype("f4")) * scale).astype("f4")
+            # One scale for all outputs or one for each; weights are symmetric.
+            scale = known[i[4]].reshape(-1)
+            fresh[i[3]] = (known[i[3]].astype("f4") * scale.reshape(-1, 1, 1, 1)).astype("f4")
             inputs = [i[0], i[3]]
             if len(i) > 8:
                 fresh[i[8]] = (known[i[8]] * numpy.float64(known[i[1]]) * numpy.float64(scale)).astype("f4")
@@ -172,6 +173,14 @@ def written_out(shipped: Path, to: Path) -> None:
             nodes.append(helper.make_node("Conv", inputs, [node.output[0] + "_pre"]))
             nodes[-1].attribute.extend(node.attribute)
             cut(node, node.output[0] + "_pre", i[7])
+        elif node.op_type == "ConvInteger":
+            # Its sums are in steps of the input's scale, and so is what follows.
+            step = known[i[0].removesuffix("_q") + "_scale"]
+            fresh[i[1]] = (known[i[1]] / step).astype("f4")
+            nodes.append(helper.make_node("Conv", i[:2], list(node.output)))
+            nodes[-1].attribute.extend(node.attribute)
+        elif node.op_type == "Cast":
+            nodes.append(helper.make_node("Identity", [i[0]], list(node.output)))
         else:
             nodes.append(node)
     used = {name for node in nodes for name in node.input}
