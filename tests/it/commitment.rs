@@ -3,6 +3,7 @@
 
 mod orthanc;
 
+use crate::beside::{Beside, deliver, free_port, wait_for_port};
 use crate::box_process::{BoxProcess, Home, output, program};
 use crate::peers;
 use crate::reception::{slice, uid};
@@ -12,23 +13,12 @@ use scanside::reception::TransferSyntax;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const UNKNOWN: &str = "1.2.826.0.1.3680043.10.999.77.1";
-
-/// A program beside the box that ends with this value.
-struct Beside(Child);
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A peer of `commitment/peer.py` that runs on, and what it has said.
 struct Peer {
@@ -72,48 +62,10 @@ fn python() -> Option<Command> {
     peers::python_with(&["pydicom", "pynetdicom"])
 }
 
-fn free_port() -> u16 {
-    // Below those that the system gives out by itself, so that nobody is given it in the meantime.
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 12_000 + (std::process::id() % 150) as u16 * 100;
-    loop {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 100;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// A listener on a port, once it is there.
-fn wait_for_port(port: u16) {
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nobody listens");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A box without a model, which starts in no time and refuses every study.
 fn home(commitment: &str) -> Home {
     let more = format!("[commitment]\nretry_s = 0.3\n{commitment}");
     Home::new(Path::new("/nowhere"), &more)
-}
-
-fn deliver(home: &Home) -> Beside {
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(home.state().parent().unwrap().join("log.txt"))
-        .unwrap();
-    let child = program()
-        .arg("deliver")
-        .arg("--config")
-        .arg(home.settings())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    Beside(child.unwrap())
 }
 
 /// Files of a study of its own.

@@ -80,13 +80,3 @@ fn none(what: &str, found: &[String]) {
         found.to_vec().join("\n  ")
     );
 }
-
-/// A test that needs a program of the system says so loudly where it is missing, and fails where
-/// the peers are made mandatory.
-fn skipped(test: &str, missing: &str) {
-    assert_ne!(
-        std::env::var("SCANSIDE_PEERS").as_deref(),
-        Ok("required"),
-        "{test} is mandatory here, but {missing}"
-    );
-}

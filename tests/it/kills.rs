@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 /// How often the box is killed. The number that is promised needs the peers' patience.
 fn rounds() -> u64 {
-    let required = std::env::var_os("SCANSIDE_PEERS").is_some_and(|v| v == "required");
-    if required { 20 } else { 5 }
+    if peers::required() { 20 } else { 5 }
 }
 
 /// When a round ends the box.

@@ -53,7 +53,6 @@ pub fn node_with(package: &str) -> bool {
 }
 
 /// Another program on the path, tried with `probe` as its only argument.
-#[allow(dead_code, reason = "for the modules that talk to DICOM peers")]
 pub fn program(name: &str, probe: &str) -> Option<Command> {
     let found = Command::new(name)
         .arg(probe)
@@ -67,6 +66,15 @@ pub fn program(name: &str, probe: &str) -> Option<Command> {
         return None;
     }
     Some(Command::new(name))
+}
+
+/// Whether a file of another program is here.
+pub fn file(path: &Path) -> bool {
+    let here = path.exists();
+    if !here {
+        missing(&format!("{} is not installed", path.display()));
+    }
+    here
 }
 
 /// Unpacks a tar archive of the data into a temporary folder.
@@ -96,9 +104,14 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn missing(what: &str) {
-    let required = std::env::var_os("SCANSIDE_PEERS").is_some_and(|v| v == "required");
-    assert!(!required, "{what}, and SCANSIDE_PEERS=required");
+/// Whether peers are mandatory here.
+pub fn required() -> bool {
+    std::env::var_os("SCANSIDE_PEERS").is_some_and(|v| v == "required")
+}
+
+/// Says that a test is skipped, or fails it where peers are mandatory.
+pub fn missing(what: &str) {
+    assert!(!required(), "{what}, and SCANSIDE_PEERS=required");
     let test = std::thread::current();
     let test = test.name().unwrap_or("a test");
     say(&format!("SKIPPED: {test}: {what}"));

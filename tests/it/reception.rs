@@ -328,12 +328,11 @@ async fn access_lists_are_kept() {
 /// Instances of real scanners and of other people's test sets, through a socket.
 #[tokio::test(flavor = "multi_thread")]
 async fn real_instances_are_kept_or_refused_in_words() {
-    let Ok(data) = std::env::var("SCANSIDE_DATA") else {
-        println!("SKIPPED: SCANSIDE_DATA is not set");
+    let Some(data) = crate::peers::data() else {
         return;
     };
     let station = Station::start();
-    let files = collect(&[PathBuf::from(data).join("robustness")]).unwrap();
+    let files = collect(&[data.join("robustness")]).unwrap();
     assert!(files.len() > 20, "only {} files", files.len());
     let items: Vec<Item> = files.iter().cloned().map(Item::File).collect();
     let answers = scu::send(&items, &station.destination(), &Options::new("CT1"), |_| {})

@@ -32,16 +32,7 @@ fn samples() -> Vec<(&'static str, Report)> {
 
 /// Whether a program of the test's peers is there. Where peers are mandatory, it has to be.
 fn peer(program: &str) -> bool {
-    let found = Command::new(program).arg("-v").output().is_ok();
-    let required = std::env::var("SCANSIDE_PEERS").is_ok_and(|value| value == "required");
-    assert!(
-        found || !required,
-        "{program} is not installed, and peers are required"
-    );
-    if !found {
-        println!("SKIPPED: {program} is not installed");
-    }
-    found
+    crate::peers::program(program, "-v").is_some()
 }
 
 fn write_all(folder: &Path, report: &Report) {

@@ -3,7 +3,8 @@
 
 mod audit;
 
-use crate::box_process::{Home, output, program};
+use crate::beside::{Beside, deliver, free_port, wait_for_port};
+use crate::box_process::{Home, output};
 use crate::objects;
 use crate::peers;
 use crate::reception::Certificates;
@@ -14,46 +15,8 @@ use scanside::report::{ObjectFacts, sample};
 use scanside::store::{NewInstance, NewObject, NewResult, Store};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
-
-/// A program beside the box that ends with this value.
-struct Beside(Child);
-
-impl Beside {
-    /// As if its power went.
-    fn kill(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn free_port() -> u16 {
-    // Below those that the system gives out by itself, and apart from those of other tests.
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let base = 27_500 + (std::process::id() % 40) as u16 * 100;
-    loop {
-        let port = base + NEXT.fetch_add(1, Ordering::Relaxed) % 100;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-fn wait_for_port(port: u16) {
-    let begun = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nobody listens");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// `results/door.py` in front of an archive; `None` where there is no pynetdicom.
 fn door(archive: &Archive, port: u16, mode: &str, what: &str) -> Option<Beside> {
@@ -233,24 +196,6 @@ fn queue(home: &Home, reports: u32, destination: &str) -> Vec<String> {
     sops
 }
 
-fn deliver(home: &Home) -> Beside {
-    let log = home.settings().with_file_name("log.txt");
-    let log = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .unwrap();
-    let child = program()
-        .arg("deliver")
-        .arg("--config")
-        .arg(home.settings())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
-    Beside(child.unwrap())
-}
-
 /// Rows of the queue in this state.
 fn rows(home: &Home, state: &str) -> i64 {
     home.count(&format!(
@@ -266,6 +211,44 @@ fn wait_for(home: &Home, state: &str, count: i64) {
 
 fn to(port: u16, more: &str) -> String {
     format!("[[destinations]]\nname = 'pacs'\nto = 'PACS@127.0.0.1:{port}'\n{more}\n")
+}
+
+/// An archive behind a door, and one report for it; `None` where a peer is missing.
+struct Behind {
+    archive: Archive,
+    port: u16,
+    home: Home,
+    sops: Vec<String>,
+    _running: Beside,
+    door: Beside,
+    _deliver: Beside,
+}
+
+impl Behind {
+    fn new(mode: &str, what: &str) -> Option<Self> {
+        let archive = Archive::new()?;
+        let port = free_port();
+        let home = home(&to(port, &pauses(30)));
+        let sops = queue(&home, 1, "pacs");
+        let running = archive.start();
+        let door = door(&archive, port, mode, what)?;
+        let deliver = deliver(&home);
+        Some(Self {
+            archive,
+            port,
+            home,
+            sops,
+            _running: running,
+            door,
+            _deliver: deliver,
+        })
+    }
+
+    /// In the end each object is there once.
+    fn has_all(&self) {
+        wait_for(&self.home, "delivered", 4);
+        self.archive.has_each_once(&self.sops);
+    }
 }
 
 #[test]
@@ -311,72 +294,44 @@ fn an_archive_that_stays_away_is_left_to_a_person() {
 /// A status that says "never" ends one object and holds up no other.
 #[test]
 fn an_archive_without_segmentations_gets_the_rest() {
-    let Some(archive) = Archive::new() else {
-        return;
-    };
-    let port = free_port();
-    let home = home(&to(port, &pauses(30)));
-    let sops = queue(&home, 1, "pacs");
-    let _running = archive.start();
     let class = "1.2.840.10008.5.1.4.1.1.66.4";
-    let Some(mut refuses) = door(&archive, port, "refuse", class) else {
+    let Some(mut behind) = Behind::new("refuse", class) else {
         return;
     };
-    let _deliver = deliver(&home);
-    wait_for(&home, "delivered", 3);
-    wait_for(&home, "failed", 1);
+    let home = &behind.home;
+    wait_for(home, "delivered", 3);
+    wait_for(home, "failed", 1);
     let failed = "SELECT count(*) FROM deliveries d JOIN objects o ON o.id = d.object \
                   WHERE d.state='failed' AND o.kind='seg' AND d.status=0xC000";
     assert_eq!(home.count(failed), 1);
-    assert_eq!(archive.instances().len(), 3);
-    refuses.kill();
-    let _takes_all = door(&archive, port, "full", "0");
-    assert!(
-        home.run("deliver", &[Path::new("--again")])
-            .status
-            .success()
-    );
-    wait_for(&home, "delivered", 4);
-    archive.has_each_once(&sops);
+    assert_eq!(behind.archive.instances().len(), 3);
+    behind.door.kill();
+    let _takes_all = door(&behind.archive, behind.port, "full", "0");
+    let again = behind.home.run("deliver", &[Path::new("--again")]);
+    assert!(again.status.success());
+    behind.has_all();
 }
 
 #[test]
 fn an_archive_that_is_full_for_a_while_gets_everything_once() {
-    let Some(archive) = Archive::new() else {
+    let Some(behind) = Behind::new("full", "6") else {
         return;
     };
-    let port = free_port();
-    let home = home(&to(port, &pauses(30)));
-    let sops = queue(&home, 1, "pacs");
-    let _running = archive.start();
-    let Some(_full) = door(&archive, port, "full", "6") else {
-        return;
-    };
-    let _deliver = deliver(&home);
-    home.wait("it was told to come again", || {
-        (home.count("SELECT count(*) FROM deliveries WHERE status=0xA700") > 0).then_some(())
+    behind.home.wait("it was told to come again", || {
+        let told = "SELECT count(*) FROM deliveries WHERE status=0xA700";
+        (behind.home.count(told) > 0).then_some(())
     });
-    wait_for(&home, "delivered", 4);
-    archive.has_each_once(&sops);
+    behind.has_all();
 }
 
 /// The archive has the object, and its answer is lost: the object goes out a second time, and is one
 /// object there.
 #[test]
 fn an_answer_that_was_lost_doubles_nothing() {
-    let Some(archive) = Archive::new() else {
+    let Some(behind) = Behind::new("drop", "3") else {
         return;
     };
-    let port = free_port();
-    let home = home(&to(port, &pauses(30)));
-    let sops = queue(&home, 1, "pacs");
-    let _running = archive.start();
-    let Some(_drops) = door(&archive, port, "drop", "3") else {
-        return;
-    };
-    let _deliver = deliver(&home);
-    wait_for(&home, "delivered", 4);
-    archive.has_each_once(&sops);
+    behind.has_all();
 }
 
 /// Either side is killed while objects go over, again and again.
@@ -432,12 +387,7 @@ fn an_archive_commits_to_results() {
 #[test]
 fn results_go_over_the_web_as_well() {
     const PLUGIN: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
-    if !Path::new(PLUGIN).exists() {
-        assert!(
-            std::env::var("SCANSIDE_PEERS").is_ok_and(|v| v != "required"),
-            "orthanc-dicomweb is not installed, and SCANSIDE_PEERS=required"
-        );
-        peers::say("SKIPPED: orthanc-dicomweb is not installed");
+    if !peers::file(Path::new(PLUGIN)) {
         return;
     }
     for scheme in ["http", "https"] {

@@ -1,6 +1,7 @@
 //! Orthanc as the console and as the archive, plain and over TLS.
 
-use super::{Beside, check_committed, deliver, free_port, home, images, wait_for_port};
+use super::{check_committed, home, images};
+use crate::beside::{Beside, deliver, free_port, wait_for_port};
 use crate::box_process::{BoxProcess, Home, output};
 use crate::peers;
 use crate::reception::Certificates;

@@ -78,6 +78,22 @@ fn no_file_remembers_the_machine_it_was_written_on() {
     none("paths of somebody's machine", &found);
 }
 
+/// Whoever decides by himself what a missing peer means is silent, or fails where he should skip.
+#[test]
+fn only_one_place_says_what_a_missing_peer_means() {
+    let ours = ["tests/it/peers.rs", "tests/it/house/files.rs"];
+    let tests = tracked().into_iter().filter(|name| {
+        name.starts_with("tests/it/") && name.ends_with(".rs") && !ours.contains(&name.as_str())
+    });
+    let alone: Vec<String> = tests
+        .filter(|name| {
+            let text = read(name);
+            text.contains("\"SCANSIDE_PEERS\"") || text.contains("println!(\"SKIPPED")
+        })
+        .collect();
+    none("tests that judge missing peers alone", &alone);
+}
+
 #[test]
 fn scripts_can_be_started() {
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
 //! What the services may do, asked of systemd itself.
 
-use super::{none, read, root, skipped, tracked};
+use super::{none, read, root, tracked};
 use scanside::board::{Board, PowerMode};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -39,7 +39,7 @@ fn services_stay_closed() {
     for (unit, limit) in LIMITS {
         let arguments = ["security", "--offline=yes", "--no-pager", unit];
         let Some(output) = systemd_analyze(&arguments, root()) else {
-            return skipped("services_stay_closed", "systemd-analyze is not installed");
+            return crate::peers::missing("systemd-analyze is not installed");
         };
         let text = String::from_utf8_lossy(&output.stdout);
         // "→ Overall exposure level for scanside-serve.service: 0.2 SAFE 😀"
@@ -54,7 +54,7 @@ fn services_stay_closed() {
         let Some(exposure) = exposure else {
             let words = String::from_utf8_lossy(&output.stderr);
             // systemd before 250 has no --offline.
-            return skipped("services_stay_closed", words.trim());
+            return crate::peers::missing(words.trim());
         };
         println!("{unit}: exposure {exposure} of at most {limit}");
         assert!(
@@ -99,10 +99,7 @@ fn systemd_understands_the_units() {
     let mut arguments = vec!["verify", "--man=no"];
     arguments.extend(units.iter().map(String::as_str));
     let Some(output) = systemd_analyze(&arguments, folder.path()) else {
-        return skipped(
-            "systemd_understands_the_units",
-            "systemd-analyze is not installed",
-        );
+        return crate::peers::missing("systemd-analyze is not installed");
     };
     let complaints: Vec<String> = String::from_utf8_lossy(&output.stderr)
         .lines()

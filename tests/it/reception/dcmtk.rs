@@ -8,16 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Whether a program of a peer is here. `SCANSIDE_PEERS=required` makes a missing one a failure.
 pub fn have(program: &str) -> bool {
-    let found = std::process::Command::new(program)
-        .arg("--version")
-        .output()
-        .is_ok();
-    let required = std::env::var("SCANSIDE_PEERS").is_ok_and(|v| v == "required");
-    assert!(found || !required, "{program} is missing");
-    if !found {
-        println!("SKIPPED: {program} is not installed");
-    }
-    found
+    crate::peers::program(program, "--version").is_some()
 }
 
 pub async fn run(program: &'static str, arguments: Vec<String>) -> (bool, String) {
