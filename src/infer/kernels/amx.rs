@@ -96,20 +96,9 @@ pub(super) unsafe fn conv(job: &Job, tail: &mut Tail) {
                 )
             };
             let both = if strip + 1 < strips { 2 } else { 1 };
-            for (n, (y, x)) in [one, two].into_iter().take(both).enumerate() {
-                let nth = y - job.rows.start;
-                tail::finish(
-                    &sums,
-                    n * STRIP,
-                    STRIP,
-                    block,
-                    job.weights,
-                    job.geometry,
-                    nth,
-                    y,
-                    x,
-                    tail,
-                );
+            for (n, at) in [one, two].into_iter().take(both).enumerate() {
+                let done = &sums.0[n * STRIP..(n + 1) * STRIP];
+                tail::finish(job, done, block, at, tail);
             }
             strip += both;
         }

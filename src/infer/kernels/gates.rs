@@ -30,17 +30,11 @@ impl Quantum {
     }
 }
 
-/// Step 1, whose state before is zero: `pre` has the blocks i, o, c of one pixel.
+/// Step 1, whose state before is zero, of as many channels as `bias` has thirds: `pre` has the blocks i, o, c of one pixel.
 /// Leaves the cell and the hidden state.
 #[inline(always)]
-fn first_loop(
-    pre: &[f32],
-    bias: &[f32],
-    cell: &mut [f32],
-    hidden: &mut [u8],
-    quantum: Quantum,
-    f: usize,
-) {
+fn first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum) {
+    let f = bias.len() / 3;
     let (bi, bo, bc) = (&bias[..f], &bias[f..2 * f], &bias[2 * f..3 * f]);
     for ((pre, cell), hidden) in pre
         .chunks_exact(3 * f)
@@ -56,7 +50,7 @@ fn first_loop(
     }
 }
 
-/// Step 2: `skip` and `hidden` have the blocks i, f, o, c of one pixel; leaves the hidden state.
+/// Step 2, of as many channels as `bias` has quarters: `skip` and `hidden` have the blocks i, f, o, c of one pixel; leaves the hidden state.
 #[inline(always)]
 fn second_loop(
     skip: &[f32],
@@ -65,8 +59,8 @@ fn second_loop(
     cell: &[f32],
     out: &mut [u8],
     quantum: Quantum,
-    f: usize,
 ) {
+    let f = bias.len() / 4;
     let (bi, bf, bo, bc) = (
         &bias[..f],
         &bias[f..2 * f],
@@ -90,5 +84,5 @@ fn second_loop(
     }
 }
 
-per_isa!(first = first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum, f: usize));
-per_isa!(second = second_loop(skip: &[f32], hidden: &[f32], bias: &[f32], cell: &[f32], out: &mut [u8], quantum: Quantum, f: usize));
+per_isa!(first = first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum));
+per_isa!(second = second_loop(skip: &[f32], hidden: &[f32], bias: &[f32], cell: &[f32], out: &mut [u8], quantum: Quantum));

@@ -242,18 +242,8 @@ macro_rules! tiles {
                     // Even shares, so that no tile is a lonely rest.
                     let pixels = (columns - x).div_ceil(count - n);
                     $tile(job.start(y, x), pixels, block, &mut sums);
-                    $crate::infer::kernels::tail::finish(
-                        &sums,
-                        0,
-                        pixels,
-                        block,
-                        job.weights,
-                        job.geometry,
-                        y - job.rows.start,
-                        y,
-                        x,
-                        $tail,
-                    );
+                    let done = &sums.0[..pixels];
+                    $crate::infer::kernels::tail::finish(job, done, block, (y, x), $tail);
                     x += pixels;
                 }
             }
@@ -266,17 +256,14 @@ use tiles;
 macro_rules! per_isa {
     ($name:ident = $body:ident($($arg:ident: $type:ty),*)) => {
         #[doc = concat!("`", stringify!($body), "` with the instructions of `isa`.")]
-        #[allow(clippy::too_many_arguments)]
         pub fn $name(isa: Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-                #[allow(clippy::too_many_arguments)]
                 fn wide($($arg: $type),*) {
                     $body($($arg),*);
                 }
                 #[target_feature(enable = "avx2")]
-                #[allow(clippy::too_many_arguments)]
                 fn half($($arg: $type),*) {
                     $body($($arg),*);
                 }

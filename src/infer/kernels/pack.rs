@@ -18,7 +18,6 @@ pub struct Packed {
     /// What is added to a sum for the input's zero point: -zero * sum of weights, per output.
     pub(super) correction: Vec<i32>,
     /// Sum of the weights per output, for kernels that shift their input.
-    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub(super) weight_sums: Vec<i32>,
 }
 

@@ -1,6 +1,6 @@
 //! What happens to a sum: back to a byte, or to a float for the gates.
 
-use super::{BLOCK, Geometry, LANES, Packed, Sums};
+use super::{BLOCK, Geometry, Job, LANES};
 use crate::infer::exact::round;
 
 /// Where the sums of a convolution go.
@@ -51,22 +51,16 @@ impl Tail<'_> {
     }
 }
 
-/// Finishes pixels `x..x + pixels` of row `y` (row `nth` of the job) for one block of channels; their sums
-/// begin at `first`.
+/// Finishes the pixels that begin at (y, x) for one block of channels.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // Inlined into each kernel; a struct would be built per tile.
 pub(super) fn finish(
-    sums: &Sums,
-    first: usize,
-    pixels: usize,
+    job: &Job,
+    sums: &[[i32; BLOCK]],
     block: usize,
-    weights: &Packed,
-    input: Geometry,
-    nth: usize,
-    y: usize,
-    x: usize,
+    (y, x): (usize, usize),
     tail: &mut Tail,
 ) {
+    let weights = job.weights;
     let groups = weights.blocks[block].groups;
     for group in 0..groups {
         let channel = block * BLOCK + group * LANES;
@@ -90,7 +84,7 @@ pub(super) fn finish(
                 } else {
                     (b.geometry.channels, b.geometry.at(y, x) + rest)
                 };
-                for pixel in &sums.0[first..first + pixels] {
+                for pixel in sums {
                     let sum = &pixel[group * LANES..(group + 1) * LANES];
                     let out = &mut b.out[at..at + LANES];
                     for n in 0..LANES {
@@ -102,8 +96,10 @@ pub(super) fn finish(
             }
             Tail::Floats { scale, out } => {
                 let scale = &scale[channel..channel + LANES];
-                for (n, pixel) in sums.0[first..first + pixels].iter().enumerate() {
-                    let at = (nth * input.columns + x + n) * weights.outputs + channel;
+                for (n, pixel) in sums.iter().enumerate() {
+                    let at = ((y - job.rows.start) * job.geometry.columns + x + n)
+                        * weights.outputs
+                        + channel;
                     let sum = &pixel[group * LANES..(group + 1) * LANES];
                     let out = &mut out[at..at + LANES];
                     for n in 0..LANES {

@@ -177,8 +177,8 @@ proptest! {
         let quantum = Quantum { scale: 0.0075, zero: 127 };
         let run = |isa| {
             let (mut cell, mut hidden, mut out) = (vec![0.0; pixels * f], vec![0; pixels * f], vec![0; pixels * f]);
-            gates::first(isa, &pre[..pixels * 3 * f], &bias[..3 * f], &mut cell, &mut hidden, quantum, f);
-            gates::second(isa, &pre, &other, &bias, &before, &mut out, quantum, f);
+            gates::first(isa, &pre[..pixels * 3 * f], &bias[..3 * f], &mut cell, &mut hidden, quantum);
+            gates::second(isa, &pre, &other, &bias, &before, &mut out, quantum);
             (cell, hidden, out)
         };
         let wanted = run(Isa::Plain);

@@ -314,7 +314,7 @@ impl Work for ConvLstm {
                 let cell = &mut cells[y * line..][..line];
                 let at = g.at(y, 0);
                 let hidden = &mut hidden[at..at + line];
-                gates::first(isa, pre, &self.first.bias, cell, hidden, self.hidden, f);
+                gates::first(isa, pre, &self.first.bias, cell, hidden, self.hidden);
             }
         }
         plane(g, self.out.zero, |out| {
@@ -361,7 +361,6 @@ impl Work for ConvLstm {
                         cell,
                         out,
                         self.out,
-                        f,
                     );
                 }
             }
