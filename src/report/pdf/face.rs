@@ -152,7 +152,8 @@ impl Faces {
         self.lines(text, style, width, 1).pop().unwrap_or_default()
     }
 
-    /// Breaks a text into lines at spaces, and inside a word where a word is too long. What does
+    /// Breaks a text into lines at spaces and behind backslashes (DICOM's sign between values), and
+    /// inside a word where a word is too long. What does
     /// not fit into `most` lines ends with an ellipsis.
     pub fn lines(&self, text: &str, style: Style, width: f32, most: usize) -> Vec<String> {
         let clean = self.clean(text);
@@ -178,7 +179,8 @@ impl Faces {
         if self.width(text, style) <= width {
             return text.len();
         }
-        let breaks = text.match_indices(' ').map(|(at, _)| at);
+        let breaks = text.match_indices([' ', '\\']);
+        let breaks = breaks.map(|(at, sign)| at + usize::from(sign == "\\"));
         let words = breaks
             .take_while(|at| self.width(text.get(..*at).unwrap_or_default(), style) <= width)
             .last();
@@ -288,6 +290,8 @@ mod tests {
         let lines = faces.lines(&"1.2.3".repeat(20), STYLE, 60.0, 99);
         assert!(lines.len() > 3);
         assert_eq!(lines.concat(), "1.2.3".repeat(20));
+        let lines = faces.lines("CT ORIGINAL\\PRIMARY\\AXIAL", STYLE, 100.0, 9);
+        assert_eq!(lines, ["CT ORIGINAL\\", "PRIMARY\\AXIAL"]);
     }
 
     #[test]

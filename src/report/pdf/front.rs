@@ -80,7 +80,7 @@ fn facts(pen: &mut Pen, report: &Report) {
     if !study.description.is_empty() {
         examination.push(fact("Description", study.description.clone(), 2));
     }
-    examination.push(fact("Series chosen", or_unknown(&study.series_choice), 3));
+    examination.push(fact("Series chosen", or_unknown(&study.series_choice), 4));
     let mut scanner = vec![
         fact("Scanner", or_unknown(&study.scanner), 2),
         fact("Kernel", or_unknown(&study.kernel), 1),
