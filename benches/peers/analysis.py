@@ -22,20 +22,22 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy
-import onnx
 import pydicom
-from onnx import helper, numpy_helper
+
+import written_out
 
 HERE = Path(__file__).resolve().parent
 BCDU_MACS, CNN_MACS = 4.418e9, 3.269e9
@@ -83,13 +85,14 @@ class Bench:
         begun = time.perf_counter()
         with open(out, "wb") as to:
             child = subprocess.Popen(command, stdout=to, stderr=subprocess.DEVNULL, env=environment)
+            memory = Memory(child.pid)
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
         took = time.perf_counter() - begun
         said = out.read_text()
         if child.returncode != 0:
             raise SystemExit(f"{' '.join(command)}: {child.returncode}\n{said[-500:]}")
-        return Run(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024,
+        return Run(took, usage.ru_utime + usage.ru_stime, memory.peak(),
                    json.loads(said) if said.startswith("{") else {})
 
     def analyse(self, folder: Path, threads: int = 2, settings: str = "") -> "Run":
@@ -100,6 +103,38 @@ class Bench:
         if not folder.exists():
             self.run("phantom", "--class", "covid19", "--seed", "910003", "--scanner", "siemens", *options, folder)
         return folder
+
+
+class Memory:
+    """Watches a process's own high-water mark until it ends.
+
+    What the system says at its end will not do: a child is charged with what this program held when it was forked.
+    """
+
+    def __init__(self, pid: int):
+        self.status = Path(f"/proc/{pid}/status")
+        # The child is a copy of this program until it has become the other one.
+        self.us = os.readlink("/proc/self/exe")
+        self.exe = f"/proc/{pid}/exe"
+        self.most = 0
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self) -> None:
+        while True:
+            try:
+                if os.readlink(self.exe) != self.us:
+                    found = re.search(r"VmHWM:\s+(\d+) kB", self.status.read_text())
+                    if not found:  # It has ended and waits to be collected.
+                        return
+                    self.most = max(self.most, int(found[1]) * 1024)
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            time.sleep(0.02)
+
+    def peak(self) -> int:
+        self.thread.join()
+        return self.most
 
 
 def reference(asked):
@@ -146,52 +181,6 @@ def ratios(ours: list[float], theirs: list[float]) -> list[float]:
     return [a / b for a, b in zip(ours, theirs)]
 
 
-def written_out(shipped: Path, to: Path) -> None:
-    """The shipped network with every int8 operator in fp32, weights and all."""
-    model = onnx.load(shipped)
-    known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    nodes, fresh = [], {}
-
-    def cut(node, source, zero):
-        positive = known[zero] == 0 and known[zero].dtype == numpy.uint8
-        nodes.append(helper.make_node("Relu" if positive else "Identity", [source], list(node.output)))
-
-    for node in model.graph.node:
-        i = list(node.input)
-        if node.op_type == "QuantizeLinear":
-            cut(node, i[0], i[2])
-        elif node.op_type == "DequantizeLinear":
-            nodes.append(helper.make_node("Identity", [i[0]], list(node.output)))
-        elif node.op_type == "QLinearConv":
-            # One scale for all outputs or one for each; weights are symmetric.
-            scale = known[i[4]].reshape(-1)
-            fresh[i[3]] = (known[i[3]].astype("f4") * scale.reshape(-1, 1, 1, 1)).astype("f4")
-            inputs = [i[0], i[3]]
-            if len(i) > 8:
-                fresh[i[8]] = (known[i[8]] * numpy.float64(known[i[1]]) * numpy.float64(scale)).astype("f4")
-                inputs.append(i[8])
-            nodes.append(helper.make_node("Conv", inputs, [node.output[0] + "_pre"]))
-            nodes[-1].attribute.extend(node.attribute)
-            cut(node, node.output[0] + "_pre", i[7])
-        elif node.op_type == "ConvInteger":
-            # Its sums are in steps of the input's scale, and so is what follows.
-            step = known[i[0].removesuffix("_q") + "_scale"]
-            fresh[i[1]] = (known[i[1]] / step).astype("f4")
-            nodes.append(helper.make_node("Conv", i[:2], list(node.output)))
-            nodes[-1].attribute.extend(node.attribute)
-        elif node.op_type == "Cast":
-            nodes.append(helper.make_node("Identity", [i[0]], list(node.output)))
-        else:
-            nodes.append(node)
-    used = {name for node in nodes for name in node.input}
-    del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
-    model.graph.node.extend(nodes)
-    for name, value in {**known, **fresh}.items():
-        if name in used:
-            model.graph.initializer.append(numpy_helper.from_array(value, name))
-    onnx.save(model, to)
-
-
 def session(file: Path, threads: int = 1):
     import onnxruntime
 
@@ -226,7 +215,7 @@ def networks(b: Bench) -> None:
         return report["seconds"]["denoise"] / report["slices"]["denoised"]
 
     fp32 = b.work / "bcdu_fp32.onnx"
-    written_out(b.model / "bcdu.onnx", fp32)
+    written_out.write(b.model / "bcdu.onnx", fp32)
     slices = timed(session(b.model / "bcdu.onnx"), [1, 1, 128, 128], 10)
     floats = timed(session(fp32), [1, 1, 128, 128], 5)
     took = paired(b.rounds, {"ours": ours, "int8": slices, "fp32": floats})
@@ -308,7 +297,7 @@ def study(b: Bench) -> None:
         return b.say("no reference program: no row")
     fp32 = b.work / "bcdu_fp32.onnx"
     if not fp32.exists():
-        written_out(b.model / "bcdu.onnx", fp32)
+        written_out.write(b.model / "bcdu.onnx", fp32)
     for name, folder in studies(b).items():
         reports, used = [], {"ours": [], "theirs": []}
         networks_of = str(fp32), str(b.model / "cnn.onnx")
@@ -344,6 +333,7 @@ class Box:
         environment = {**os.environ, "RAYON_NUM_THREADS": "2"}
         begun = time.perf_counter()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment)
+        self.memory = Memory(self.process.pid)
         words = self.process.stdout.readline().split()
         self.ready_after = time.perf_counter() - begun
         if words[:1] != ["ready"]:
@@ -356,9 +346,8 @@ class Box:
     def end(self) -> int:
         """Ends it; returns its peak memory in bytes."""
         self.process.terminate()
-        _, _, usage = os.wait4(self.process.pid, 0)
-        self.process.returncode = 0
-        return usage.ru_maxrss * 1024
+        self.process.wait()
+        return self.memory.peak()
 
 
 def send(port: int, folder: Path, rate: float) -> float:

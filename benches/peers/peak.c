@@ -18,6 +18,9 @@ static double now(void) {
 /* The best of some runs: other work on the machine only makes a run longer. */
 #define RUNS 15
 
+/* Or the sums would live in memory, and the loop would measure that. */
+#define UNROLLED _Pragma("GCC unroll 12")
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <sys/syscall.h>
@@ -25,9 +28,9 @@ static double now(void) {
 
 __attribute__((target("avx2,fma"))) static double fma256(long n) {
     __m256 a[12], b = _mm256_set1_ps(1.0f), c = _mm256_set1_ps(1e-9f);
-    for (int i = 0; i < 12; i++) a[i] = _mm256_set1_ps((float)i);
+    UNROLLED for (int i = 0; i < 12; i++) a[i] = _mm256_set1_ps((float)i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 12; i++) {
+        UNROLLED for (int i = 0; i < 12; i++) {
             a[i] = _mm256_fmadd_ps(a[i], b, c);
             __asm__ volatile("" : "+x"(a[i]));
         }
@@ -36,9 +39,9 @@ __attribute__((target("avx2,fma"))) static double fma256(long n) {
 
 __attribute__((target("avx512f"))) static double fma512(long n) {
     __m512 a[12], b = _mm512_set1_ps(1.0f), c = _mm512_set1_ps(1e-9f);
-    for (int i = 0; i < 12; i++) a[i] = _mm512_set1_ps((float)i);
+    UNROLLED for (int i = 0; i < 12; i++) a[i] = _mm512_set1_ps((float)i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 12; i++) {
+        UNROLLED for (int i = 0; i < 12; i++) {
             a[i] = _mm512_fmadd_ps(a[i], b, c);
             __asm__ volatile("" : "+v"(a[i]));
         }
@@ -48,9 +51,9 @@ __attribute__((target("avx512f"))) static double fma512(long n) {
 /* The widest that AVX2 has for bytes: to 16 bits, to 32 bits, and the sum. */
 __attribute__((target("avx2"))) static double bytes256(long n) {
     __m256i a[10], u = _mm256_set1_epi8(3), w = _mm256_set1_epi8(-2), one = _mm256_set1_epi16(1);
-    for (int i = 0; i < 10; i++) a[i] = _mm256_set1_epi32(i);
+    UNROLLED for (int i = 0; i < 10; i++) a[i] = _mm256_set1_epi32(i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 10; i++) {
+        UNROLLED for (int i = 0; i < 10; i++) {
             __m256i p = _mm256_maddubs_epi16(u, w);
             __asm__ volatile("" : "+x"(p));
             a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(p, one));
@@ -61,9 +64,9 @@ __attribute__((target("avx2"))) static double bytes256(long n) {
 
 __attribute__((target("avx512f,avx512vnni"))) static double vnni512(long n) {
     __m512i a[12], u = _mm512_set1_epi8(3), w = _mm512_set1_epi8(-2);
-    for (int i = 0; i < 12; i++) a[i] = _mm512_set1_epi32(i);
+    UNROLLED for (int i = 0; i < 12; i++) a[i] = _mm512_set1_epi32(i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 12; i++) {
+        UNROLLED for (int i = 0; i < 12; i++) {
             a[i] = _mm512_dpbusd_epi32(a[i], u, w);
             __asm__ volatile("" : "+v"(a[i]));
         }
@@ -103,9 +106,9 @@ __attribute__((target("amx-tile,amx-int8"))) static double amx(long n) {
 
 static double fma128(long n) {
     float32x4_t a[12], b = vdupq_n_f32(1.0f), c = vdupq_n_f32(1e-9f);
-    for (int i = 0; i < 12; i++) a[i] = vdupq_n_f32((float)i);
+    UNROLLED for (int i = 0; i < 12; i++) a[i] = vdupq_n_f32((float)i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 12; i++) {
+        UNROLLED for (int i = 0; i < 12; i++) {
             a[i] = vfmaq_f32(c, a[i], b);
             __asm__ volatile("" : "+w"(a[i]));
         }
@@ -115,9 +118,9 @@ static double fma128(long n) {
 __attribute__((target("arch=armv8.2-a+dotprod"))) static double sdot(long n) {
     int32x4_t a[12];
     int8x16_t u = vdupq_n_s8(3), w = vdupq_n_s8(-2);
-    for (int i = 0; i < 12; i++) a[i] = vdupq_n_s32(i);
+    UNROLLED for (int i = 0; i < 12; i++) a[i] = vdupq_n_s32(i);
     for (long k = 0; k < n; k++)
-        for (int i = 0; i < 12; i++) {
+        UNROLLED for (int i = 0; i < 12; i++) {
             a[i] = vdotq_s32(a[i], u, w);
             __asm__ volatile("" : "+w"(a[i]));
         }
