@@ -427,7 +427,7 @@ fn file_set(folder: &Path) {
         let there = objects.iter().filter(|there| **there).count();
         assert_eq!(count.trim(), there.to_string());
     }
-    let mut dump = Command::new("dcmdump");
-    let dumped = dump.arg("-q").arg(folder.join("DICOMDIR")).output();
-    assert!(dumped.expect("dcmdump").status.success());
+    if let Some(mut dump) = peers::program("dcmdump", "--version") {
+        peers::run(dump.arg("-q").arg(folder.join("DICOMDIR")));
+    }
 }
