@@ -3,8 +3,8 @@
 //! Events go into a channel of fixed depth. Progress is dropped when it is full; what opens, stores
 //! or closes is waited for, but not for ever: a service that does not listen for [`PATIENCE`] loses
 //! events, and is told how many. No promise depends on an event: an instance is acknowledged after
-//! [`Keeper::keep`](super::store::Keeper::keep), and studies left open are closed by the service's
-//! hard maximum.
+//! [`Keeper::keep`](super::store::Keeper::keep), and a service that has lost some asks the database
+//! which studies are open.
 
 use super::dimse::Failure;
 use super::store::Arrival;
@@ -34,6 +34,8 @@ pub enum Event {
         contexts: usize,
         /// And how many were proposed.
         proposed: usize,
+        /// Which were not, in words; empty where all were.
+        declined: String,
         /// Over TLS.
         secure: bool,
     },

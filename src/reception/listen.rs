@@ -367,6 +367,7 @@ impl Desk {
             called: titles.called,
             contexts: accepted.contexts.len(),
             proposed: accepted.answer.presentation_contexts.len(),
+            declined: accepted.declined.clone(),
             secure: self.secure,
         };
         self.events.tell(opened).await;

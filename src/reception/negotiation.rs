@@ -16,8 +16,8 @@ use dicom_ul::pdu::{
     AssociationRJServiceProviderASCEReason as AsceReason,
     AssociationRJServiceProviderPresentationReason as PresentationReason,
     AssociationRJServiceUserReason as UserReason, AssociationRJSource, AssociationRQ,
-    PresentationContextResult, PresentationContextResultReason as ContextReason, RequestorRoles,
-    UserVariableItem,
+    PresentationContextProposed, PresentationContextResult,
+    PresentationContextResultReason as ContextReason, RequestorRoles, UserVariableItem,
 };
 use std::net::IpAddr;
 
@@ -28,8 +28,11 @@ const VERIFICATION: &str = "1.2.840.10008.1.1";
 pub const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
 
 /// ... with these exceptions.
-pub const OTHER_STORAGE: [&str; 6] = [
+pub const OTHER_STORAGE: [&str; 9] = [
+    "1.2.840.10008.5.1.1.29",
+    "1.2.840.10008.5.1.1.30",
     "1.2.840.10008.5.1.4.34.7",
+    "1.2.840.10008.5.1.4.34.10",
     "1.2.840.10008.5.1.4.38.1",
     "1.2.840.10008.5.1.4.39.1",
     "1.2.840.10008.5.1.4.43.1",
@@ -68,6 +71,8 @@ pub(super) struct Accepted {
     pub(super) contexts: Vec<Context>,
     pub(super) clearance: Clearance,
     pub(super) calling: String,
+    /// Which contexts were not accepted, in words; empty where all were.
+    pub(super) declined: String,
     pub(super) peer_max_pdu: u32,
 }
 
@@ -140,6 +145,7 @@ pub(super) fn negotiate(
     }
     let mut contexts = Vec::new();
     let mut results = Vec::new();
+    let mut declined = Declined::default();
     for proposed in &request.presentation_contexts {
         let sop_class = title(&proposed.abstract_syntax);
         let commitment = sop_class == STORAGE_COMMITMENT;
@@ -148,7 +154,7 @@ pub(super) fn negotiate(
             !commitment || known.is_some_and(|known| SYNTAXES.contains(&known))
         };
         let proposals = proposed.transfer_syntaxes.iter().map(String::as_str);
-        let syntax = TransferSyntax::choose(proposals.filter(suits));
+        let syntax = TransferSyntax::choose(&sop_class, proposals.filter(suits));
         let terms = &settings.commitment;
         let service = match service(&sop_class) {
             // A context that is good for nothing is better refused than accepted.
@@ -180,6 +186,9 @@ pub(super) fn negotiate(
                 ContextReason::Acceptance
             }
         };
+        if reason != ContextReason::Acceptance {
+            declined.note(proposed, &reason);
+        }
         results.push(PresentationContextResult {
             id: proposed.id,
             reason,
@@ -203,6 +212,7 @@ pub(super) fn negotiate(
         contexts,
         clearance,
         calling,
+        declined: declined.words(),
         peer_max_pdu: request
             .user_variables
             .iter()
@@ -212,6 +222,55 @@ pub(super) fn negotiate(
             })
             .unwrap_or(0),
     }))
+}
+
+/// The contexts that were not accepted, for whoever sets up the console.
+#[derive(Default)]
+struct Declined {
+    words: Vec<String>,
+    more: usize,
+}
+
+/// Contexts that are named; the others are counted.
+const MOST_NAMED: usize = 4;
+
+/// Transfer syntaxes that are named of each.
+const MOST_SYNTAXES: usize = 4;
+
+impl Declined {
+    fn note(&mut self, proposed: &PresentationContextProposed, why: &ContextReason) {
+        if self.words.len() == MOST_NAMED {
+            self.more += 1;
+            return;
+        }
+        let class = shown(&title(&proposed.abstract_syntax));
+        self.words.push(match why {
+            ContextReason::AbstractSyntaxNotSupported => format!("{class} is not offered"),
+            ContextReason::TransferSyntaxesNotSupported => {
+                let syntaxes = proposed.transfer_syntaxes.iter().take(MOST_SYNTAXES);
+                let syntaxes: Vec<String> = syntaxes.map(|uid| shown(&title(uid))).collect();
+                format!("{class} in {} alone", syntaxes.join(", "))
+            }
+            _ => format!("{class} in a role that is not ours"),
+        });
+    }
+
+    fn words(&self) -> String {
+        if self.words.is_empty() {
+            return String::new();
+        }
+        let more = match self.more {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!("declined: {}{more}", self.words.join("; "))
+    }
+}
+
+/// A UID as a peer sent it, fit to be shown.
+fn shown(uid: &str) -> String {
+    let uid: String = uid.chars().take(64).collect();
+    uid.escape_default().to_string()
 }
 
 /// The roles that the peer proposes for a class; none where it keeps to the default, which is SCU.
@@ -284,7 +343,6 @@ fn service(sop_class: &str) -> Option<Service> {
 mod tests {
     use super::super::settings::{Access, Peer};
     use super::*;
-    use dicom_ul::pdu::PresentationContextProposed;
 
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
     const ELE: &str = "1.2.840.10008.1.2.1";

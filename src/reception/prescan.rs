@@ -30,7 +30,8 @@ pub struct Limits {
     pub depth: usize,
     /// Elements and items. A multi-frame CT of 1,000 frames has about 60,000.
     pub elements: u32,
-    /// Bytes before the pixel data, in objects that have some: a parser holds them in memory.
+    /// Bytes before the pixel data: a parser holds them in memory. Of objects that have none it is
+    /// asked by [`head`] before they are parsed; they are received at any length.
     pub head: u64,
     /// Bytes of a deflated data set after inflation.
     pub inflated: u64,
@@ -72,6 +73,17 @@ pub fn pixel_place(
     walker.place = Some(PixelPlace::default());
     walker.run()?;
     Ok(walker.place.unwrap_or_default())
+}
+
+/// Makes sure that what a parser would hold of a data set in memory is within [`Limits::head`]: all
+/// that stands before its pixel data. Reads no further than that.
+///
+/// # Errors
+/// A [`Fault`], as [`scan`] has it; [`Fault::HeadTooLong`] also where there are no pixels.
+pub fn head(reader: impl Read, syntax: TransferSyntax, limits: &Limits) -> Result<(), Fault> {
+    let mut walker = Walker::new(reader, syntax, limits);
+    walker.head_alone = true;
+    walker.run()
 }
 
 /// Who an instance is, as its data set says.
@@ -252,6 +264,8 @@ struct Walker<'a, R: Read> {
     found: Found,
     /// Filled where the caller wants it.
     place: Option<PixelPlace>,
+    /// Whether the walk ends at the pixel data.
+    head_alone: bool,
     keep: Keep,
 }
 
@@ -274,6 +288,7 @@ impl<'a, R: Read> Walker<'a, R> {
             table_next: false,
             found: Found::default(),
             place: None,
+            head_alone: false,
             keep: Keep::default(),
         }
     }
@@ -291,6 +306,9 @@ impl<'a, R: Read> Walker<'a, R> {
                 return Err(Fault::TooMany);
             }
             self.elements += 1;
+            if self.head_alone && tag == PIXEL_DATA && self.stack.len() == 1 {
+                return Ok(());
+            }
             match frame.kind {
                 Kind::Elements => self.element(frame, tag)?,
                 Kind::Sequence | Kind::Fragments => self.item(frame, tag)?,
@@ -394,7 +412,10 @@ impl<'a, R: Read> Walker<'a, R> {
                 if table && !length.is_multiple_of(4) {
                     return Err(Fault::Structure(tag, "the offset table is torn"));
                 }
-                if let Some(place) = &mut self.place {
+                // Those of an icon stand deeper.
+                if self.stack.len() == 2
+                    && let Some(place) = &mut self.place
+                {
                     place.fragments.push((self.at, length));
                 }
                 self.skip(tag, u64::from(length))
@@ -436,6 +457,9 @@ impl<'a, R: Read> Walker<'a, R> {
         let end = self.at + u64::from(length);
         if end > bound {
             return Err(Fault::Structure(tag, "it reaches beyond what it stands in"));
+        }
+        if self.head_alone && end > self.limits.head {
+            return Err(Fault::HeadTooLong);
         }
         Ok(end)
     }

@@ -202,13 +202,61 @@ fn counts_and_sizes_have_an_end() {
     assert!(matches!(verdict, Err(Fault::TooMany)));
     let mut heavy = head();
     heavy.extend(long((0x0009, 0x1001), b"OB", 1000, &[0; 1000]));
-    assert!(
-        scan(heavy.as_slice(), S, &limits).is_ok(),
-        "no pixels, no parser"
-    );
+    assert!(scan(heavy.as_slice(), S, &limits).is_ok(), "it is kept");
+    let parsed = super::head(heavy.as_slice(), S, &limits);
+    assert!(matches!(parsed, Err(Fault::HeadTooLong)), "and not parsed");
     heavy.extend(long((0x7FE0, 0x0010), b"OW", 0, &[]));
     let verdict = scan(heavy.as_slice(), S, &limits);
     assert!(matches!(verdict, Err(Fault::HeadTooLong)));
+}
+
+#[test]
+fn the_head_ends_where_the_pixels_begin() {
+    let limits = Limits {
+        head: 1000,
+        ..Limits::default()
+    };
+    // What stands behind the pixel data is not looked at, and neither are the pixels.
+    let pixels = long((0x7FE0, 0x0010), b"OW", 5000, &[]);
+    let light = [head(), pixels].concat();
+    assert!(super::head(light.as_slice(), S, &limits).is_ok());
+    let nested = bare(
+        (0xFFFE, 0xE000),
+        UNDEFINED,
+        &long((0x0009, 0x1001), b"OB", 2000, &[]),
+    );
+    let heavy = [head(), long((0x0008, 0x1140), b"SQ", UNDEFINED, &nested)].concat();
+    let verdict = super::head(heavy.as_slice(), S, &limits);
+    assert!(matches!(verdict, Err(Fault::HeadTooLong)));
+}
+
+#[test]
+fn the_fragments_of_an_icon_are_not_those_of_the_image() {
+    let fragment = |bytes: &[u8]| bare((0xFFFE, 0xE000), bytes.len() as u32, bytes);
+    let picture = |bytes: &[u8]| {
+        let items = [
+            fragment(&[]),
+            fragment(bytes),
+            bare((0xFFFE, 0xE0DD), 0, &[]),
+        ]
+        .concat();
+        long((0x7FE0, 0x0010), b"OB", UNDEFINED, &items)
+    };
+    let icon = [
+        bare((0xFFFE, 0xE000), UNDEFINED, &picture(&[1; 8])),
+        bare((0xFFFE, 0xE00D), 0, &[]),
+        bare((0xFFFE, 0xE0DD), 0, &[]),
+    ]
+    .concat();
+    let data = [
+        head(),
+        long((0x0088, 0x0200), b"SQ", UNDEFINED, &icon),
+        picture(&[2; 6]),
+    ]
+    .concat();
+    let place = pixel_place(data.as_slice(), S, &Limits::default()).unwrap();
+    let lengths: Vec<u32> = place.fragments.iter().map(|&(_, length)| length).collect();
+    assert_eq!(lengths, [0, 6]);
 }
 
 #[test]

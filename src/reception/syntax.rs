@@ -18,11 +18,16 @@ pub enum TransferSyntax {
     Jpeg2000,
     Deflated,
     ExplicitBig,
+    /// Of secondary captures alone, which are kept and not read: eight bits are no CT.
+    JpegBaseline,
 }
 
 use TransferSyntax as S;
 
-/// All of them, most wanted first.
+/// Secondary Capture Image Storage; its multi-frame kinds stand below it.
+const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
+
+/// All that an image may come in, most wanted first.
 pub const TRANSFER_SYNTAXES: [TransferSyntax; 9] = [
     S::ExplicitLittle,
     S::ImplicitLittle,
@@ -48,6 +53,7 @@ impl TransferSyntax {
             S::Jpeg2000 => "1.2.840.10008.1.2.4.91",
             S::Deflated => "1.2.840.10008.1.2.1.99",
             S::ExplicitBig => "1.2.840.10008.1.2.2",
+            S::JpegBaseline => "1.2.840.10008.1.2.4.50",
         }
     }
 
@@ -55,14 +61,18 @@ impl TransferSyntax {
     #[must_use]
     pub fn from_uid(uid: &str) -> Option<Self> {
         let uid = uid.trim_end_matches(['\0', ' ']);
-        TRANSFER_SYNTAXES.into_iter().find(|s| s.uid() == uid)
+        let known = TRANSFER_SYNTAXES.into_iter().chain([S::JpegBaseline]);
+        known.into_iter().find(|s| s.uid() == uid)
     }
 
-    /// Our choice among what a peer proposes in one presentation context.
+    /// Our choice among what a peer proposes in one presentation context, of this SOP class.
     #[must_use]
-    pub fn choose<'a>(proposed: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let rank = |s: &Self| TRANSFER_SYNTAXES.iter().position(|t| t == s);
-        proposed.filter_map(Self::from_uid).min_by_key(rank)
+    pub fn choose<'a>(sop_class: &str, proposed: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let capture = sop_class.starts_with(SECONDARY_CAPTURE);
+        let known = TRANSFER_SYNTAXES.into_iter();
+        let mut known = known.chain(capture.then_some(S::JpegBaseline));
+        let proposed: Vec<Self> = proposed.filter_map(Self::from_uid).collect();
+        known.find(|syntax| proposed.contains(syntax))
     }
 
     /// Whether pixels stand in the data set as they are, so that another uncompressed syntax is
@@ -80,9 +90,12 @@ impl TransferSyntax {
 mod tests {
     use super::*;
 
+    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+
     #[test]
     fn our_preference_beats_the_peers_order() {
         let chosen = TransferSyntax::choose(
+            CT,
             [
                 "1.2.840.113619.5.2",
                 "1.2.840.10008.1.2.4.90",
@@ -103,12 +116,26 @@ mod tests {
             "1.2.840.10008.1.2.4.201",
             "1.2.840.113619.5.2",
         ];
-        assert_eq!(TransferSyntax::choose(proposed.into_iter()), None);
+        assert_eq!(TransferSyntax::choose(CT, proposed.into_iter()), None);
+    }
+
+    #[test]
+    fn eight_bits_are_taken_of_secondary_captures_alone() {
+        let baseline = || [S::JpegBaseline.uid()].into_iter();
+        assert_eq!(TransferSyntax::choose(CT, baseline()), None);
+        for kind in ["", ".1", ".4"] {
+            let class = format!("{SECONDARY_CAPTURE}{kind}");
+            let chosen = TransferSyntax::choose(&class, baseline());
+            assert_eq!(chosen, Some(S::JpegBaseline));
+        }
+        let both = [S::JpegBaseline.uid(), S::ImplicitLittle.uid()].into_iter();
+        let chosen = TransferSyntax::choose(SECONDARY_CAPTURE, both);
+        assert_eq!(chosen, Some(S::ImplicitLittle));
     }
 
     #[test]
     fn every_syntax_finds_itself() {
-        for syntax in TRANSFER_SYNTAXES {
+        for syntax in TRANSFER_SYNTAXES.into_iter().chain([S::JpegBaseline]) {
             assert_eq!(TransferSyntax::from_uid(syntax.uid()), Some(syntax));
         }
     }

@@ -198,6 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// here.
     async fn values(&mut self, mut left: usize) -> Result<Pdu, WireFault> {
         let mut data = Vec::new();
+        if left == 0 {
+            // PS3.8 9.3.5 asks for one at least, and none at all would keep an association for ever.
+            return Err(WireFault::Malformed("it holds no value".to_owned()));
+        }
         while left > 0 {
             let torn = || WireFault::Malformed("a value reaches beyond its PDU".to_owned());
             let mut head = [0; PDV_HEADER];
@@ -452,6 +456,8 @@ mod tests {
             let torn = after(&torn).await;
             assert_eq!(torn.abort_reason(), Some(AbortReason::InvalidPduParameter));
         }
+        let empty = after(&[4, 0, 0, 0, 0, 0]).await;
+        assert_eq!(empty.abort_reason(), Some(AbortReason::InvalidPduParameter));
     }
 
     #[tokio::test]

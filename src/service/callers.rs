@@ -12,10 +12,11 @@
 use super::clock;
 use crate::base::crowd::Crowd;
 use crate::config::Config;
+use crate::reception::dimse::Failure;
 use crate::reception::{AssociationId, How, Why};
 use crate::status::file::replace;
 use crate::store::{Call, Store, StoreError, Stranger};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +38,9 @@ const STRANGERS: usize = 64;
 /// How long a refused caller stands on the wall. Who sets up a console looks up in less.
 const SHOWN: Duration = Duration::from_secs(5 * 60);
 
+/// How often the audit trail is told of images that may be another patient's.
+const TELL: Duration = Duration::from_secs(10 * 60);
+
 /// How often we look whether learning was asked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -49,12 +53,23 @@ pub(super) struct Refused {
 
 /// Everything that is known of callers.
 pub(super) struct Callers {
-    open: HashMap<AssociationId, Call>,
+    open: HashMap<AssociationId, Open>,
     waiting: Vec<Call>,
     strangers: HashMap<(IpAddr, String), Stranger>,
     crowd: Crowd<IpAddr>,
     refused: Option<Refused>,
+    /// Instances whose UID was taken that the audit trail has not told, who sent the last of them,
+    /// and when it was told.
+    mixed_up: (u64, String, Option<Duration>),
     learning: Learning,
+}
+
+/// An association that goes on.
+#[derive(Default)]
+struct Open {
+    call: Call,
+    /// Instances and requests that were refused, by status.
+    refused: BTreeMap<u16, u64>,
 }
 
 /// Learn mode.
@@ -98,6 +113,7 @@ impl Callers {
             strangers: HashMap::new(),
             crowd: Crowd::default(),
             refused: None,
+            mixed_up: (0, String::new(), None),
             learning: Learning {
                 file: file(&config.state),
                 flag: Arc::default(),
@@ -112,7 +128,13 @@ impl Callers {
         self.learning.flag = flag;
     }
 
-    pub(super) fn opened(&mut self, id: AssociationId, who: &Caller, contexts: usize, of: usize) {
+    pub(super) fn opened(
+        &mut self,
+        id: AssociationId,
+        who: &Caller,
+        (contexts, of): (usize, usize),
+        declined: String,
+    ) {
         let outcome = if contexts == 0 {
             "No Requested Contexts Accepted"
         } else {
@@ -121,25 +143,49 @@ impl Callers {
         let call = Call {
             contexts: u32::try_from(contexts).unwrap_or(u32::MAX),
             proposed: u32::try_from(of).unwrap_or(u32::MAX),
+            words: declined,
             ..who.call(outcome)
         };
         // Only lost events can let this grow.
         if self.open.len() >= WAITING {
             self.open.clear();
         }
-        self.open.insert(id, call);
+        let refused = BTreeMap::new();
+        self.open.insert(id, Open { call, refused });
+    }
+
+    pub(super) fn not_stored(&mut self, id: AssociationId, failure: Failure) {
+        if let Some(open) = self.open.get_mut(&id) {
+            *open.refused.entry(failure.code()).or_default() += 1;
+        }
     }
 
     pub(super) fn closed(&mut self, id: AssociationId, words: &str, instances: u64, bytes: u64) {
         // The opening may have been lost while the loop was busy.
-        let mut call = self.open.remove(&id).unwrap_or_else(|| Call {
-            at_ms: clock::now_ms(),
-            outcome: "Accepted".into(),
-            times: 1,
-            ..Call::default()
+        let Open { mut call, refused } = self.open.remove(&id).unwrap_or_else(|| Open {
+            call: Call {
+                at_ms: clock::now_ms(),
+                outcome: "Accepted".into(),
+                times: 1,
+                ..Call::default()
+            },
+            ..Open::default()
         });
         call.ended_ms = clock::now_ms();
-        call.words = words.to_owned();
+        if let Some(count) = refused.get(&Failure::DuplicateInstance.code()) {
+            self.mixed_up.0 += count;
+            self.mixed_up.1 = format!("{}@{}", call.calling, call.peer);
+        }
+        let mut all = vec![words.to_owned()];
+        all.extend(
+            refused
+                .iter()
+                .map(|(code, n)| format!("{n} refused with {code:04X}")),
+        );
+        if !call.words.is_empty() {
+            all.push(std::mem::take(&mut call.words));
+        }
+        call.words = all.join("; ");
         call.instances = u32::try_from(instances).unwrap_or(u32::MAX);
         call.bytes = bytes;
         if self.waiting.len() < WAITING {
@@ -217,6 +263,11 @@ impl Callers {
         if !self.strangers.is_empty() {
             let strangers = self.strangers.drain().map(|(_, stranger)| stranger);
             store.note_strangers(strangers.collect())?;
+        }
+        let (count, who, told) = &mut self.mixed_up;
+        if *count > 0 && told.is_none_or(|at| now.saturating_sub(at) >= TELL) {
+            store.audit_mixed_up(who, *count, clock::now_ms())?;
+            (*count, *told) = (0, Some(now));
         }
         if self.waiting.is_empty() {
             return Ok(());
@@ -383,15 +434,21 @@ mod tests {
     #[test]
     fn an_association_is_one_row_and_a_flood_is_a_few() {
         let mut here = here();
-        here.callers.opened(1, &caller("CT1"), 2, 3);
+        let declined = "declined: x is not offered".to_owned();
+        here.callers.opened(1, &caller("CT1"), (2, 3), declined);
+        here.callers.not_stored(1, Failure::DuplicateInstance);
+        here.callers.not_stored(1, Failure::CannotUnderstand);
+        here.callers.not_stored(1, Failure::CannotUnderstand);
         here.callers.closed(1, "released", 5, 600);
-        here.callers.opened(2, &caller("CT1"), 0, 3);
+        here.callers
+            .opened(2, &caller("CT1"), (0, 3), String::new());
         here.callers.closed(2, "released", 0, 0);
         for _ in 0..1000 {
             here.callers
                 .refused(&here.config, caller("x"), &Why::BadCallingTitle, at(1));
         }
-        here.callers.opened(3, &caller("CT1"), 1, 1);
+        here.callers
+            .opened(3, &caller("CT1"), (1, 1), String::new());
         here.callers.end(&here.store, at(1)).unwrap();
         let calls = Records::open(&here.config.database())
             .unwrap()
@@ -401,8 +458,15 @@ mod tests {
         let first = &calls[calls.len() - 1];
         assert_eq!(
             (first.outcome.as_str(), first.words.as_str()),
-            ("Accepted", "released")
+            (
+                "Accepted",
+                "released; 1 refused with 0111; 2 refused with C000; declined: x is not offered"
+            )
         );
+        let records = Records::open(&here.config.database()).unwrap();
+        let told = records.audit(9).unwrap();
+        let mixed = |row: &crate::store::AuditRow| row.what.starts_with("1 instances whose UID");
+        assert!(told.iter().any(mixed));
         assert_eq!((first.contexts, first.proposed, first.instances), (2, 3, 5));
         let second = &calls[calls.len() - 2];
         assert_eq!(second.outcome, "No Requested Contexts Accepted");

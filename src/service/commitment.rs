@@ -57,13 +57,13 @@ impl Promiser {
     }
 
     fn decide(&self, id: i64, basis: Basis) -> Result<(), StoreError> {
-        let full = basis == Basis::Retain && self.is_full()?;
+        let full = basis == Basis::Retain && self.is_full(id)?;
         if !full {
             let hold = match &self.settings.policy {
                 Policy::Retain { days } => i64::from(*days) * DAY_MS,
                 _ => PROXY_HOLD_MS,
             };
-            let until = clock::now_ms().saturating_add(hold);
+            let until = self.store.running_ms().saturating_add(hold);
             self.store.commitment_hold(id, until)?;
         }
         let mut verdicts = Vec::new();
@@ -78,7 +78,8 @@ impl Promiser {
             verdicts.push((wanted.sop_uid, verdict));
         }
         let failed = verdicts.iter().filter(|(_, verdict)| *verdict != 0).count();
-        log::info!(
+        crate::limited!(
+            log::Level::Info,
             "commitment {id}: {} instances decided here, {failed} of them not committed",
             verdicts.len()
         );
@@ -100,9 +101,10 @@ impl Promiser {
         (!whole).then_some(Failure::ProcessingFailure)
     }
 
-    /// Whether the disk has no room for further promises.
-    fn is_full(&self) -> Result<bool, StoreError> {
-        let held = u128::from(self.store.held_bytes(clock::now_ms())?);
+    /// Whether the disk has no room for what this request would have us promise as well.
+    fn is_full(&self, id: i64) -> Result<bool, StoreError> {
+        let ran = self.store.running_ms();
+        let held = u128::from(self.store.held_bytes(id, ran)?);
         let Ok(space) = RealDisk.space(&self.state) else {
             return Ok(true);
         };
@@ -323,7 +325,7 @@ mod tests {
                 ("1.5", 0x0112)
             ]
         );
-        let held = store.held_until("1").unwrap().unwrap() - clock::now_ms();
+        let held = store.held_until("1").unwrap().unwrap() - store.running_ms();
         assert!((DAY_MS..=2 * DAY_MS).contains(&held), "{held}");
         promiser.answered(ticket);
         assert_eq!(promiser.answer(ticket), None);

@@ -259,10 +259,8 @@ impl Courier<'_> {
                 self.store.commitment_forwarded(due.id, now, until)?;
                 Tried::Done
             }
-            Ok(asked) => Tried::Failed(format!(
-                "the archive answers {:04X} {}",
-                asked.status, asked.comment
-            )),
+            // Its comment may name a patient, and these words go into the log.
+            Ok(asked) => Tried::Failed(format!("the archive answers {:04X}", asked.status)),
             Err(trouble) => failed(&trouble),
         })
     }
@@ -302,10 +300,12 @@ impl Courier<'_> {
                 if answer.outcome.is_delivered() {
                     self.store.commitment_sent(due.id, sop, &held.sha256)?;
                 } else if answer.outcome.is_transient() {
-                    left = Some(format!(
-                        "the archive has not taken all: {:?}",
-                        answer.outcome
-                    ));
+                    left = Some(match answer.outcome {
+                        Outcome::Answered { status, .. } => {
+                            format!("the archive has not taken all: it answers {status:04X}")
+                        }
+                        other => format!("the archive has not taken all: {other:?}"),
+                    });
                 } else {
                     let failure = match answer.outcome {
                         Outcome::NotAccepted => Failure::ClassNotSupported,

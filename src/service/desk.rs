@@ -9,13 +9,14 @@ use super::callers::{Caller, Callers};
 use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
+use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
 use super::{clock, files};
 use crate::base::disk::{Disk, RealDisk};
-use crate::base::trace::Trace;
 use crate::config::Config;
 use crate::reception::Event as Door;
+use crate::reception::dimse::Failure;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
@@ -63,39 +64,8 @@ pub(super) enum Event {
     Stop,
 }
 
-/// The last events, for a crash report. No patient data.
-static TRACE: Trace<i64, Trail> = Trace::new();
-
-/// The ring as text, oldest first, one line an event: what a panic leaves in the journal.
-#[must_use]
-pub fn last_events() -> String {
-    let line = |(at, event): (i64, Trail)| format!("{} {event:?}", clock::hour_minute(at));
-    TRACE.last().into_iter().map(line).collect::<Vec<_>>().join(
-        "
-",
-    )
-}
-
-/// What the ring keeps.
-#[allow(dead_code, reason = "read through Debug in `last_events`")]
-#[derive(Clone, Debug)]
-enum Trail {
-    Opened {
-        calling: String,
-    },
-    Refused {
-        calling: String,
-        called: String,
-        why: String,
-    },
-    Closed {
-        how: String,
-        instances: u64,
-    },
-    Finished {
-        report: u32,
-    },
-}
+/// What the wall says when a UID is taken already: pictures of two patients may be mixed up.
+const MIXED_UP: &str = "An image was refused: its number is that of another one";
 
 /// The service loop's own state.
 pub(super) struct Desk {
@@ -197,18 +167,23 @@ impl Desk {
 
     /// Studies that the last process left without an end.
     pub(super) fn take_up(&mut self) {
+        // Whoever was in the queue may have missed images; a quiet time settles it.
+        self.recover(|_| true);
+        self.upkeep.begin(&self.store);
+        self.refresh();
+    }
+
+    /// Lets studies of the database arrive anew, with nobody known who sends them.
+    fn recover(&mut self, whose: impl Fn(StudyState) -> bool) {
         let now = self.now();
         match self.store.unfinished() {
             Ok(rows) => {
-                for row in rows {
-                    // Whoever was in the queue may have missed images; a quiet time settles it.
+                for row in rows.iter().filter(|row| whose(row.state)) {
                     self.arrivals.recovered(&row.study_uid, row.instances, now);
                 }
             }
             Err(trouble) => self.trouble(&trouble),
         }
-        self.upkeep.begin(&self.store);
-        self.refresh();
     }
 
     pub(super) async fn run(&mut self, mut events: mpsc::Receiver<Event>) {
@@ -261,21 +236,20 @@ impl Desk {
                 called,
                 contexts,
                 proposed,
+                declined,
                 secure,
             } => {
-                TRACE.note(
-                    clock::now_ms(),
-                    Trail::Opened {
-                        calling: calling.clone(),
-                    },
-                );
+                trail::note(Trail::Opened {
+                    calling: calling.clone(),
+                });
                 let who = Caller {
                     peer,
                     calling,
                     called,
                     secure,
                 };
-                self.callers.opened(association, &who, contexts, proposed);
+                self.callers
+                    .opened(association, &who, (contexts, proposed), declined);
             }
             Door::Refused {
                 peer,
@@ -285,14 +259,11 @@ impl Desk {
                 why,
                 ..
             } => {
-                TRACE.note(
-                    clock::now_ms(),
-                    Trail::Refused {
-                        calling: calling.clone(),
-                        called: called.clone(),
-                        why: why.to_string(),
-                    },
-                );
+                trail::note(Trail::Refused {
+                    calling: calling.clone(),
+                    called: called.clone(),
+                    why: why.to_string(),
+                });
                 let who = Caller {
                     peer,
                     calling,
@@ -324,11 +295,16 @@ impl Desk {
                     }
                 }
             }
-            Door::NotStored { failure, words, .. } => {
-                crate::limited!(
-                    log::Level::Warn,
-                    "an instance was refused, {failure}: {words}"
-                );
+            // The port has told the journal, at the rate of each peer.
+            Door::NotStored {
+                association,
+                failure,
+                ..
+            } => {
+                self.callers.not_stored(association, failure);
+                if failure == Failure::DuplicateInstance {
+                    self.scene.notice = Some((MIXED_UP.to_owned(), now));
+                }
             }
             Door::Closed {
                 association,
@@ -347,16 +323,18 @@ impl Desk {
                 } else {
                     how.to_string()
                 };
-                TRACE.note(
-                    clock::now_ms(),
-                    Trail::Closed {
-                        how: words.clone(),
-                        instances,
-                    },
-                );
+                trail::note(Trail::Closed {
+                    how: words.clone(),
+                    instances,
+                });
                 self.callers.closed(association, &words, instances, bytes);
             }
-            Door::Lost(count) => log::warn!("{count} events of the port were lost"),
+            Door::Lost(count) => {
+                log::warn!("{count} events of the port were lost");
+                // An image may have come, or an association gone, that nobody here knows of: a quiet
+                // time settles it, as after a restart.
+                self.recover(|state| state == StudyState::Receiving);
+            }
         }
     }
 
@@ -512,12 +490,9 @@ impl Desk {
             .or(self.scene.pace);
         match done {
             Ok(done) => {
-                TRACE.note(
-                    clock::now_ms(),
-                    Trail::Finished {
-                        report: done.report,
-                    },
-                );
+                trail::note(Trail::Finished {
+                    report: done.report,
+                });
                 log::info!(
                     "report R{:06} is ready after {:.1} s",
                     done.report,
@@ -586,4 +561,33 @@ impl Desk {
 /// Writes the status for the screen. False when that failed.
 pub(super) fn show(status: &crate::status::Status, config: &Config) -> bool {
     status.write(&config.status_file()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Quota;
+
+    #[test]
+    fn after_lost_events_the_database_says_which_studies_are_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::parse("").unwrap();
+        config.state = folder.path().to_owned();
+        let store = Store::open(&config.database()).unwrap();
+        let root = folder.path().join("spool");
+        let spool = Spool::open(Arc::new(RealDisk), &root, Quota::lenient()).unwrap();
+        let (jobs, _worker) = std::sync::mpsc::sync_channel(1);
+        let (to_loop, _events) = mpsc::channel(1);
+        let (sign, scene) = (String::new(), Scene::default());
+        let spool = Arc::new(spool);
+        let mut desk = Desk::new(config, store.clone(), spool, sign, jobs, scene, to_loop);
+        for study in ["1", "2"] {
+            store.receive(crate::store::test_instance(study)).unwrap();
+        }
+        store.set_state("2", StudyState::Queued, "", 5).unwrap();
+        assert!(!desk.arrivals.has("1"));
+        desk.door(Door::Lost(2));
+        assert!(desk.arrivals.has("1"));
+        assert!(!desk.arrivals.has("2"), "the worker has it");
+    }
 }

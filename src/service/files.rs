@@ -10,7 +10,8 @@
 //! parser recurses: files from a stranger pass reception's bounded pre-scan first.
 
 use super::frames::Frames;
-use crate::reception::prescan::Limits;
+use crate::reception::TransferSyntax;
+use crate::reception::prescan::{self, Limits};
 use crate::study::frames;
 use crate::study::header::{Header, HeaderError};
 use crate::volume::decode::{DecodeError, StoredPixels};
@@ -169,7 +170,8 @@ fn read_headers(path: &Path) -> Result<Headers, FileError> {
 }
 
 /// What stands before the pixel data.
-fn head(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileError> {
+fn head(mut file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileError> {
+    bounded(&mut file, syntax)?;
     let mut object = InMemDicomObject::new_empty();
     let read = if syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
         // Nothing that reception has let in has more before its pixels.
@@ -187,6 +189,23 @@ fn head(file: BufReader<File>, syntax: &str) -> Result<InMemDicomObject, FileErr
     };
     read.map_err(|e| FileError::DataSet(e.to_string()))?;
     Ok(object)
+}
+
+/// Makes sure that what stands before the pixel data of a file may be held in memory. Reception takes
+/// documents and raw data of any length that have no pixels; nobody here has to read them.
+fn bounded(file: &mut BufReader<File>, syntax: &str) -> Result<(), FileError> {
+    let limits = Limits::default();
+    let begin = file.stream_position()?;
+    let length = file.get_ref().metadata()?.len().saturating_sub(begin);
+    if length <= limits.head || syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+        return Ok(());
+    }
+    let known = TransferSyntax::from_uid(syntax);
+    let known = known.ok_or_else(|| FileError::Syntax(syntax.to_owned()))?;
+    let checked = prescan::head(&mut *file, known, &limits);
+    checked.map_err(|fault| FileError::DataSet(fault.to_string()))?;
+    file.seek(SeekFrom::Start(begin))?;
+    Ok(())
 }
 
 /// The pixels of one file that has one frame. Of a file of whatever length no more than that frame
@@ -323,6 +342,24 @@ mod tests {
         let mut file = Cursor::new(bytes);
         assert_eq!(transfer_syntax(&mut file).unwrap(), "1.2.840.10008.1.2.1");
         assert_eq!(file.position(), end);
+    }
+
+    #[test]
+    fn a_long_object_without_pixels_is_not_read_into_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("document.dcm");
+        let mut bytes = meta(&[(0x10, b"UI", b"1.2.840.10008.1.2.1\0")]);
+        // An encapsulated document of 1 GiB; nothing of it stands on the disk.
+        bytes.extend([0x42, 0, 0x11, 0, b'O', b'B', 0, 0]);
+        bytes.extend((1_u32 << 30).to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(bytes.len() as u64 + (1 << 30)).unwrap();
+        let begun = std::time::Instant::now();
+        let why = read_header(&path).unwrap_err().to_string();
+        assert!(why.contains("too much data before the pixel data"), "{why}");
+        assert!(begun.elapsed().as_millis() < 500, "it was read");
+        assert_eq!(read_files(vec![path]).skipped, 1);
     }
 
     #[test]

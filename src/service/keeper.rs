@@ -13,7 +13,7 @@ use crate::reception::dimse::Failure;
 use crate::reception::{Arrival, Keeper, Part, Refusal, Room};
 use crate::report::hex;
 use crate::spool::{Put, Receipt, Spool};
-use crate::store::{Known, NewInstance, Store, StoreError};
+use crate::store::{Kept, Known, NewInstance, Store, StoreError, Versions};
 use crate::volume::decode::StoredPixels;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,18 +46,22 @@ impl Keeper for SpoolAndStore {
                 &hex(&arrival.sha256),
             )
             .map_err(unwritten)?;
-        if known == Known::OtherStudy {
-            return Err(Refusal::new(
-                Failure::DuplicateInstance,
-                "this SOP instance UID belongs to another study or patient",
-            ));
-        }
-        let (receipt, new) = match self.spool.put(part, arrival)? {
+        let versions = match &known {
+            Known::OtherStudy => return Err(elsewhere()),
+            Known::Changed(versions) | Known::Duplicate(versions) => versions,
+            Known::New => &Versions::default(),
+        };
+        let held = |path: &Path| {
+            let taken = |place: &String| Path::new(place) == Path::new("spool").join(path);
+            versions.places.iter().any(taken)
+        };
+        let (receipt, new) = match self.spool.put(part, arrival, &held)? {
             Put::New(receipt) => (receipt, true),
             Put::Duplicate(receipt) => (receipt, false),
         };
         if new
-            && let Known::Changed { path } = &known
+            && matches!(known, Known::Changed(_))
+            && let Some(path) = &versions.first
             && let Ok(inside) = Path::new(path).strip_prefix("spool")
             && same_image(
                 &self.spool.locate(inside),
@@ -76,11 +80,16 @@ impl Keeper for SpoolAndStore {
         } else {
             self.store.receive(row)
         };
-        if let Err(trouble) = written {
+        let refused = match written {
+            Ok(Kept::New | Kept::Again) => None,
+            Ok(Kept::OtherStudy) => Some(elsewhere()),
+            Err(trouble) => Some(unwritten(trouble)),
+        };
+        if let Some(refusal) = refused {
             if new && let Err(stays) = self.spool.withdraw(&receipt) {
                 crate::limited!(log::Level::Error, "a file without a row stays: {stays}");
             }
-            return Err(unwritten(trouble));
+            return Err(refusal);
         }
         // Full: it is awake already.
         let _ = self.untidy.try_send(());
@@ -109,6 +118,13 @@ fn same_image(first: &Path, again: &Path) -> bool {
     (a.rows, a.columns) == (b.rows, b.columns) && values(&a) == values(&b)
 }
 
+fn elsewhere() -> Refusal {
+    Refusal::new(
+        Failure::DuplicateInstance,
+        "this SOP instance UID belongs to another study or patient",
+    )
+}
+
 fn unwritten(trouble: StoreError) -> Refusal {
     crate::limited!(log::Level::Error, "an instance has no row: {trouble}");
     Refusal::new(Failure::OutOfResources, "the instance cannot be stored now")
@@ -135,5 +151,141 @@ pub fn row(receipt: &Receipt) -> NewInstance {
         calling_ae: arrival.calling.clone(),
         peer: arrival.peer.map(|ip| ip.to_string()).unwrap_or_default(),
         at_ms: super::clock::now_ms(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::disk::RealDisk;
+    use crate::reception::TransferSyntax;
+    use crate::reception::header::Meta;
+    use crate::reception::prescan::{self, Limits};
+    use crate::spool::Quota;
+    use crate::store::Retention;
+    use sha2::{Digest, Sha256};
+
+    const SYNTAX: TransferSyntax = TransferSyntax::ExplicitLittle;
+
+    struct Here {
+        state: tempfile::TempDir,
+        keeper: SpoolAndStore,
+    }
+
+    fn here() -> Here {
+        let state = tempfile::tempdir().unwrap();
+        let disk = Arc::new(RealDisk);
+        let spool = Spool::open(disk, &state.path().join("spool"), Quota::lenient()).unwrap();
+        let keeper = SpoolAndStore {
+            spool: Arc::new(spool),
+            store: Store::open(&state.path().join("s.db")).unwrap(),
+            promiser: None,
+            untidy: std::sync::mpsc::sync_channel(1).0,
+        };
+        Here { state, keeper }
+    }
+
+    fn data_set(study: &str, note: &str) -> Vec<u8> {
+        let element = |group: u16, element: u16, vr: &[u8; 2], value: &str| {
+            let mut value = value.as_bytes().to_vec();
+            value.resize(value.len().next_multiple_of(2), 0);
+            let length = (value.len() as u16).to_le_bytes();
+            let tag = [group.to_le_bytes(), element.to_le_bytes()].concat();
+            [&tag[..], vr, &length, &value].concat()
+        };
+        [
+            element(8, 0x16, b"UI", "1.2.840.10008.5.1.4.1.1.88.11"),
+            element(8, 0x18, b"UI", "1.9.1"),
+            element(0x20, 0x0D, b"UI", study),
+            element(0x20, 0x0E, b"UI", "1.9.2"),
+            element(0x20, 0x4000, b"LT", note),
+        ]
+        .concat()
+    }
+
+    impl Here {
+        fn keep(&self, data: &[u8]) -> Result<Durable, Refusal> {
+            let identity = prescan::scan(data, SYNTAX, &Limits::default()).unwrap();
+            let sha256 = Sha256::digest(data).into();
+            let meta = Meta {
+                sop_class: identity.sop_class.clone(),
+                sop: identity.sop.as_str().to_owned(),
+                syntax: SYNTAX.uid().to_owned(),
+                source: "CT1".to_owned(),
+                sha256: Some(sha256),
+            };
+            let part = self.keeper.spool.inbox().whole(&meta, data).unwrap();
+            let arrival = Arrival {
+                identity,
+                syntax: SYNTAX,
+                sha256,
+                bytes: part.bytes(),
+                calling: "CT1".to_owned(),
+                peer: None,
+                association: None,
+            };
+            self.keeper.keep(part, arrival)
+        }
+
+        /// The notes of what lies there, each with a row of its own.
+        fn kept(&self) -> Vec<String> {
+            let mut notes = Vec::new();
+            for place in self.keeper.store.instance_places().unwrap() {
+                let Ok(bytes) = std::fs::read(self.state.path().join(&place.path)) else {
+                    assert!(place.removed, "an acknowledged instance is lost");
+                    continue;
+                };
+                assert!(!place.removed);
+                notes.push(String::from_utf8_lossy(&bytes[bytes.len() - 6..]).into_owned());
+            }
+            assert_eq!(self.keeper.spool.files().unwrap().len(), notes.len());
+            notes.sort();
+            notes
+        }
+
+        fn purge(&self) {
+            let store = &self.keeper.store;
+            let report = store.begin_report("1", 5).unwrap();
+            store
+                .finish(crate::store::test_result(report, "x"))
+                .unwrap();
+            let state = crate::store::StudyState::Analysed;
+            store.set_state("1", state, "", 5).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(3));
+            let at_once = Retention {
+                after_analysis_s: Some(0),
+                ..Retention::default()
+            };
+            let gone = super::super::retention::round(&self.keeper.spool, store, at_once);
+            assert!(gone.unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn what_comes_changed_after_it_was_removed_is_kept_beside() {
+        let here = here();
+        here.keep(&data_set("1", "first.")).unwrap();
+        here.purge();
+        assert!(here.kept().is_empty());
+        here.keep(&data_set("1", "second")).unwrap();
+        assert_eq!(here.kept(), ["second"]);
+        here.keep(&data_set("1", "third.")).unwrap();
+        assert_eq!(here.kept(), ["second", "third."]);
+        here.purge();
+        // In another order than they came.
+        for note in ["third.", "first.", "second"] {
+            here.keep(&data_set("1", note)).unwrap();
+            here.keep(&data_set("1", note)).unwrap();
+        }
+        assert_eq!(here.kept(), ["first.", "second", "third."]);
+    }
+
+    #[test]
+    fn a_uid_of_another_study_is_refused_and_leaves_nothing() {
+        let here = here();
+        here.keep(&data_set("1", "first.")).unwrap();
+        let refusal = here.keep(&data_set("2", "second")).unwrap_err();
+        assert_eq!(refusal.failure, Failure::DuplicateInstance);
+        assert_eq!(here.kept(), ["first."]);
     }
 }

@@ -23,11 +23,12 @@ mod results;
 mod retention;
 mod run;
 pub mod source;
+mod trail;
 mod wall;
 pub mod worker;
 
 pub use callers::{LEARN_FOR, begin_learning, end_learning};
 pub use commitment::MOST_RESERVED_PERCENT;
-pub use desk::last_events;
 pub use early::{Plane, Ready};
 pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};
+pub use trail::last_events;

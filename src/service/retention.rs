@@ -1,8 +1,8 @@
 //! Removes the images of studies that have their result and are past their time.
 //!
 //! One study a round, on a thread that may block: the rows first, then the files, then the end of
-//! the purge. Results, reports and the record of what was received stay. Ages are of the wall
-//! clock, since they outlast a restart; a round in which that clock has jumped removes nothing.
+//! the purge. Results, reports and the record of what was received stay. Ages are counted in the time
+//! that the box has run, so that a wall clock which is set makes no image older.
 
 use super::clock;
 use crate::spool::Spool;
@@ -17,9 +17,8 @@ use tokio::runtime::Handle;
 /// How often a study may go. At this pace the studies of a ward's day are gone within minutes.
 const ROUND: Duration = Duration::from_secs(10);
 
-/// The wall clock and the monotonic one drift apart by less than this between two rounds, unless
-/// somebody has set the wall clock.
-const JUMP: Duration = Duration::from_secs(120);
+/// How often the time of running is written down. Nearly so much of it is lost when the power goes.
+const KEEP: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum PurgeError {
@@ -32,7 +31,10 @@ pub enum PurgeError {
 /// What the loop does between studies: removes images, tells of those that were set aside.
 #[derive(Debug, Default)]
 pub struct Upkeep {
-    rounds: Rounds,
+    /// When the last round was.
+    last: Duration,
+    /// When the time of running was written down.
+    kept: Duration,
     /// A round is going on.
     removing: Arc<AtomicBool>,
     /// The newest row in quarantine that was told.
@@ -64,10 +66,17 @@ impl Upkeep {
         store: &Store,
         policy: Retention,
     ) {
-        if !policy.removes()
-            || !self.rounds.due(now, clock::now_ms())
-            || self.removing.swap(true, Ordering::AcqRel)
-        {
+        if now.saturating_sub(self.kept) >= KEEP {
+            self.kept = now;
+            if let Err(trouble) = store.keep_running() {
+                crate::limited!(log::Level::Error, "{trouble}");
+            }
+        }
+        if !policy.removes() || now.saturating_sub(self.last) < ROUND {
+            return;
+        }
+        self.last = now;
+        if self.removing.swap(true, Ordering::AcqRel) {
             return;
         }
         let (spool, store) = (Arc::clone(spool), store.clone());
@@ -81,39 +90,14 @@ impl Upkeep {
     }
 }
 
-/// When the last round was, on both clocks.
-#[derive(Clone, Copy, Debug, Default)]
-struct Rounds(Option<(Duration, i64)>);
-
-impl Rounds {
-    /// Whether a round is due, and whether the wall clock can be believed in it.
-    fn due(&mut self, now: Duration, wall_ms: i64) -> bool {
-        let Some((last, last_ms)) = self.0 else {
-            self.0 = Some((now, wall_ms));
-            return false;
-        };
-        let passed = now.saturating_sub(last);
-        if passed < ROUND {
-            return false;
-        }
-        self.0 = Some((now, wall_ms));
-        let expected = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        let off = wall_ms.saturating_sub(last_ms).saturating_sub(expected);
-        let sane = u128::from(off.unsigned_abs()) < JUMP.as_millis();
-        if !sane {
-            log::warn!("the clock has been set; no images are removed in this round");
-        }
-        sane
-    }
-}
-
 /// Removes the images of the study that is due for longest. Returns what has gone.
 ///
 /// # Errors
 /// [`PurgeError`]; a purge that has begun is finished at the next start.
 pub fn round(spool: &Spool, store: &Store, policy: Retention) -> Result<Option<Purge>, PurgeError> {
     let _clearing = spool.clearing();
-    let Some(purge) = store.begin_purge(policy.due(clock::now_ms()), &policy.words())? else {
+    let due = policy.due(store.running_ms(), clock::now_ms());
+    let Some(purge) = store.begin_purge(due, &policy.words())? else {
         return Ok(None);
     };
     finish(spool, store, &purge)?;
@@ -147,22 +131,6 @@ fn finish(spool: &Spool, store: &Store, purge: &Purge) -> Result<(), PurgeError>
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_clock_that_is_set_costs_one_round() {
-        let mut rounds = Rounds::default();
-        let s = Duration::from_secs;
-        assert!(!rounds.due(s(0), 1_000));
-        assert!(!rounds.due(s(5), 6_000), "too soon");
-        assert!(rounds.due(s(30), 31_000));
-        let jumped = 31_000 + 10 * 24 * 3_600_000;
-        assert!(
-            !rounds.due(s(60), jumped + 30_000),
-            "ten days in half a minute"
-        );
-        assert!(rounds.due(s(90), jumped + 60_000));
-        assert!(!rounds.due(s(120), 0), "back to the beginning");
-    }
-
     /// A box with one analysed study of two images, as rows and as files.
     fn finished_study(state: &Path) -> (Spool, Store) {
         use crate::store::{NewInstance, NewResult};
@@ -188,7 +156,7 @@ mod tests {
                 peer: String::new(),
                 at_ms: clock::now_ms(),
             };
-            assert!(store.receive(new).unwrap());
+            assert_eq!(store.receive(new).unwrap(), crate::store::Kept::New);
         }
         let report = store.begin_report("1", 1).unwrap();
         store.begin_attempt("1", "x", clock::now_ms()).unwrap();
@@ -238,7 +206,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let (spool, store) = finished_study(state.path());
         std::thread::sleep(Duration::from_millis(3));
-        let due = AT_ONCE.due(clock::now_ms());
+        let due = AT_ONCE.due(store.running_ms(), clock::now_ms());
         let begun = store.begin_purge(due, "x").unwrap().unwrap();
         std::fs::remove_file(state.path().join(&begun.paths[0])).unwrap();
         finish_open(&spool, &store).unwrap();

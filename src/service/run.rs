@@ -18,9 +18,11 @@ use crate::infer::{Bundle, Model};
 use crate::reception::prescan::Limits;
 use crate::reception::tls::{Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
+use crate::report::hex;
 use crate::spool::Spool;
-use crate::store::{Store, StoreError};
+use crate::store::{InstancePlace, Kept, Store, StoreError};
 use sha2::Digest;
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -306,34 +308,37 @@ fn addresses(
 /// Brings spool and database to one another after any kind of end.
 fn recover(spool: &Spool, store: &Store, config: &Config) -> io::Result<()> {
     let failed = |e: StoreError| io::Error::other(e.to_string());
-    let found = spool.recover()?;
+    let places = store.instance_places().map_err(failed)?;
+    let known: HashMap<&str, &InstancePlace> =
+        places.iter().map(|p| (p.path.as_str(), p)).collect();
+    let in_state = |path: &Path| Path::new("spool").join(path).to_string_lossy().into_owned();
+    let found = spool.recover(&|path, digest| {
+        known
+            .get(in_state(path).as_str())
+            .is_some_and(|place| place.sha256 != hex(digest))
+    })?;
     retention::finish_open(spool, store).map_err(|e| io::Error::other(e.to_string()))?;
-    let known: std::collections::HashMap<String, bool> = store
-        .instance_paths()
-        .map_err(failed)?
-        .into_iter()
-        .collect();
     let mut adopted = 0;
-    for file in &found.files {
-        let path = Path::new("spool")
-            .join(&file.path)
-            .to_string_lossy()
-            .into_owned();
-        if known.contains_key(&path) {
+    for file in &spool.files()? {
+        let at = in_state(&file.path);
+        if known.get(at.as_str()).is_some_and(|place| !place.removed) {
             continue;
         }
-        match spool.adopt(file, &Limits::default()) {
-            Ok(receipt) => {
-                store.receive(row(&receipt)).map_err(failed)?;
-                adopted += 1;
-            }
+        // Also one that came again after it was removed, and whose row does not say so yet.
+        let kept = spool
+            .adopt(file, &Limits::default())
+            .map_err(|trouble| trouble.to_string())
+            .and_then(|receipt| store.receive(row(&receipt)).map_err(|e| e.to_string()));
+        match kept {
+            Ok(Kept::New | Kept::Again) => adopted += 1,
+            Ok(Kept::OtherStudy) => log::warn!("a file in the spool has the UID of another"),
             Err(trouble) => log::warn!("a file in the spool is nobody's: {trouble}"),
         }
     }
-    let gone: Vec<String> = known
-        .into_iter()
-        .filter(|(path, removed)| !removed && !config.state.join(path).exists())
-        .map(|(path, _)| path)
+    let gone: Vec<String> = places
+        .iter()
+        .filter(|place| !place.removed && !config.state.join(&place.path).exists())
+        .map(|place| place.path.clone())
         .collect();
     if found.parts + found.rescued + adopted + gone.len() > 0 {
         log::info!(

@@ -103,7 +103,7 @@ impl Keeper for Spool {
     }
 
     fn keep(&self, part: Part, arrival: Arrival) -> Result<Durable, Refusal> {
-        match self.put(part, arrival) {
+        match self.put(part, arrival, &|_| false) {
             Ok(Put::New(receipt) | Put::Duplicate(receipt)) => Ok(receipt.durable),
             Err(trouble) => Err(trouble.into()),
         }

@@ -10,6 +10,7 @@ use crate::reception::dimse::Failure;
 use crate::reception::header::Meta;
 use crate::reception::{Arrival, DataDigest, Named, Part, Refusal};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -53,8 +54,9 @@ impl From<PutError> for Refusal {
     fn from(trouble: PutError) -> Self {
         match trouble {
             PutError::Disk(trouble) => Refusal::of_disk(&trouble),
+            // Sending it once more does not help.
             PutError::TooManyRevisions => {
-                Refusal::new(Failure::OutOfResources, trouble.to_string())
+                Refusal::new(Failure::DuplicateInstance, trouble.to_string())
             }
         }
     }
@@ -96,32 +98,42 @@ impl Placed {
 }
 
 impl Spool {
-    /// Gives a part its place and brings it to the medium.
-    pub fn put(&self, part: Part, arrival: Arrival) -> Result<Put, PutError> {
-        Ok(self.settle(self.place(part, arrival)?)?)
+    /// Gives a part its place and brings it to the medium. A place that is `held` stays free: it
+    /// is that of another version, whose file was removed.
+    pub fn put(
+        &self,
+        part: Part,
+        arrival: Arrival,
+        held: &dyn Fn(&Path) -> bool,
+    ) -> Result<Put, PutError> {
+        Ok(self.settle(self.place(part, arrival, held)?)?)
     }
 
     /// Brings the content of a part to the medium and gives it its place.
-    pub fn place(&self, mut part: Part, arrival: Arrival) -> Result<Placed, PutError> {
+    pub fn place(
+        &self,
+        mut part: Part,
+        arrival: Arrival,
+        held: &dyn Fn(&Path) -> bool,
+    ) -> Result<Placed, PutError> {
         part.flush()?;
-        let mut known = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = study_folder(&arrival.identity.study);
-        if !known.contains(&folder) {
-            disk::settle_folder(&*self.disk, &self.root.join(&folder))?;
-            if known.len() >= MOST_KNOWN {
-                known.clear();
-            }
-            known.insert(folder);
-        }
         for revision in 1..=MOST_REVISIONS {
             let path = place(&arrival.identity.study, &arrival.identity.sop, revision);
             let place = self.locate(&path);
+            let mut known = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
             let named = if !self.disk.exists(&place) {
+                if held(&path) {
+                    continue;
+                }
+                self.settle_study(&mut known, study_folder(&arrival.identity.study))?;
                 Some(part.name(&place)?)
-            } else if self.digest(&place)? == Some(arrival.sha256) {
-                None
             } else {
-                continue;
+                // Nobody has to wait while a long file is read: it keeps its name.
+                drop(known);
+                if self.digest(&place)? != Some(arrival.sha256) {
+                    continue;
+                }
+                None
             };
             return Ok(Placed {
                 arrival,
@@ -131,6 +143,19 @@ impl Spool {
             });
         }
         Err(PutError::TooManyRevisions)
+    }
+
+    /// Makes the folder of a study, if it is not known to be there for good.
+    fn settle_study(&self, known: &mut HashSet<String>, folder: String) -> io::Result<()> {
+        if known.contains(&folder) {
+            return Ok(());
+        }
+        disk::settle_folder(&*self.disk, &self.root.join(&folder))?;
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(folder);
+        Ok(())
     }
 
     /// Brings a place to the medium.

@@ -53,8 +53,9 @@ pub enum AdoptError {
 }
 
 impl Spool {
-    /// Gives what is whole its place, removes the rest, and lists what is there.
-    pub fn recover(&self) -> io::Result<Recovered> {
+    /// Gives what is whole its place, removes the rest, and lists what is there. A place that is
+    /// `held` by a version with another digest stays free, as in [`Spool::put`].
+    pub fn recover(&self, held: &dyn Fn(&Path, &DataDigest) -> bool) -> io::Result<Recovered> {
         let mut recovered = Recovered::default();
         let (mut placed, mut folders) = (Vec::new(), BTreeSet::new());
         let incoming = self.locate(Path::new(INCOMING));
@@ -65,7 +66,7 @@ impl Spool {
             let part = incoming.join(entry.name);
             if entry.bytes > 0 {
                 if let Some((identity, digest)) = self.whole(&part)?
-                    && let Some(folder) = self.rescue(&part, &identity, digest)?
+                    && let Some(folder) = self.rescue(&part, &identity, digest, held)?
                 {
                     folders.insert(folder);
                     placed.push(part);
@@ -109,12 +110,17 @@ impl Spool {
         part: &Path,
         identity: &Identity,
         digest: DataDigest,
+        held: &dyn Fn(&Path, &DataDigest) -> bool,
     ) -> io::Result<Option<PathBuf>> {
         let folder = self.root.join(study_folder(&identity.study));
         disk::settle_folder(&*self.disk, &folder)?;
         for revision in 1..=MOST_REVISIONS {
-            let place = self.locate(&super::place(&identity.study, &identity.sop, revision));
+            let path = super::place(&identity.study, &identity.sop, revision);
+            let place = self.locate(&path);
             if !self.disk.exists(&place) {
+                if held(&path, &digest) {
+                    continue;
+                }
                 self.disk.link(part, &place)?;
             } else if self.digest(&place)? != Some(digest) {
                 continue;

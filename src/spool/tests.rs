@@ -83,7 +83,7 @@ fn store(spool: &Spool, inbox: &Inbox, way: Way, data: &[u8]) -> Result<Put, Put
         peer: None,
         association: None,
     };
-    spool.put(part, arrival)
+    spool.put(part, arrival, &|_| false)
 }
 
 fn content(disk: &FaultyDisk, path: &Path) -> Vec<u8> {
@@ -140,11 +140,11 @@ fn every_instance_has_one_place_and_duplicates_none() {
         assert_eq!(&content(&disk, &Path::new("/spool").join(path)), data);
     }
     let spool = open(&disk).unwrap();
-    let recovered = spool.recover().unwrap();
+    let recovered = spool.recover(&|_, _| false).unwrap();
     assert_eq!((recovered.parts, recovered.files.len()), (0, 7));
     // What has not been tidied up had its place already.
     assert!(recovered.rescued > 0);
-    assert_eq!(spool.recover().unwrap().rescued, 0);
+    assert_eq!(spool.recover(&|_, _| false).unwrap().rescued, 0);
     let revisions: Vec<u32> = recovered
         .files
         .iter()
@@ -169,11 +169,11 @@ fn whatever_was_acknowledged_survives_a_cut_at_any_step() {
             let disk = disk.reboot(seed);
             // The power may go again while we recover; the next attempt must do.
             disk.plan(seed, Trouble::Cut);
-            let _ = open(&disk).and_then(|spool| spool.recover());
+            let _ = open(&disk).and_then(|spool| spool.recover(&|_, _| false));
             let disk = disk.reboot(seed);
             let spool = open(&disk).unwrap();
-            let recovered = spool.recover().unwrap();
-            let again = spool.recover().unwrap();
+            let recovered = spool.recover(&|_, _| false).unwrap();
+            let again = spool.recover(&|_, _| false).unwrap();
             assert_eq!(again.files, recovered.files);
             assert_eq!(again.parts, 0);
             for (path, data) in &acknowledged {
@@ -206,7 +206,7 @@ fn a_full_or_failing_disk_leaves_no_half_instance() {
             disk.plan(step, trouble);
             let acknowledged = run(&disk);
             let Ok(spool) = open(&disk) else { continue };
-            let recovered = spool.recover().unwrap();
+            let recovered = spool.recover(&|_, _| false).unwrap();
             // Where the removal itself fails, the part waits for the next start.
             let parts = recovered.parts;
             assert!(parts == 0 || trouble == Trouble::Fails, "at {step}");
@@ -228,7 +228,7 @@ fn a_damaged_file_is_not_adopted_and_not_removed() {
     let mut file = disk.create(&stray.join("00.dcm")).unwrap();
     std::io::Write::write_all(&mut file, &[0; 300]).unwrap();
     let spool = open(&disk).unwrap();
-    let files = spool.recover().unwrap().files;
+    let files = spool.recover(&|_, _| false).unwrap().files;
     assert_eq!(files.len(), 8);
     assert!(spool.adopt(&files[0], &Limits::default()).is_err());
     assert!(disk.exists(&stray.join("00.dcm")));
@@ -288,11 +288,11 @@ fn what_lies_in_the_inbox_is_believed_by_its_digest() {
         other[byte] ^= 1;
         let mut file = damaged.create(&part).unwrap();
         std::io::Write::write_all(&mut file, &other).unwrap();
-        let recovered = open(&damaged).unwrap().recover().unwrap();
+        let recovered = open(&damaged).unwrap().recover(&|_, _| false).unwrap();
         let counts = (recovered.parts, recovered.rescued, recovered.files.len());
         assert_eq!(counts, (1, 0, 0), "byte {byte}");
     }
-    let recovered = open(&lost).unwrap().recover().unwrap();
+    let recovered = open(&lost).unwrap().recover(&|_, _| false).unwrap();
     assert_eq!((recovered.parts, recovered.rescued), (0, 1));
     assert_eq!(recovered.files[0].path, receipt.path);
     assert_eq!(content(&lost, &spool.locate(&receipt.path)), data);
@@ -310,6 +310,13 @@ fn a_cleared_image_stays_away() {
     spool.clear([receipt.path.as_path()]).unwrap();
     for seed in 0..12 {
         let disk = disk.reboot(seed);
-        assert!(open(&disk).unwrap().recover().unwrap().files.is_empty());
+        assert!(
+            open(&disk)
+                .unwrap()
+                .recover(&|_, _| false)
+                .unwrap()
+                .files
+                .is_empty()
+        );
     }
 }

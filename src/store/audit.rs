@@ -127,6 +127,15 @@ pub(super) fn refused(c: &Connection, who: &str, count: u64, at_ms: i64) -> rusq
 }
 
 impl Store {
+    /// Instances were refused because their UID is taken, as a rule by another study or patient.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_mixed_up(&self, who: &str, count: u64, at_ms: i64) -> Result<(), StoreError> {
+        let what = format!("{count} instances whose UID is that of another one");
+        self.run(|c| note(c, Event::Refuse, who, &what, at_ms))
+    }
+
     /// The box has started with this software and these settings; what has changed since the last
     /// start is told as well.
     ///

@@ -152,8 +152,8 @@ impl Store {
         })
     }
 
-    /// Holds what we have of a request: it must not be deleted before `until_ms`. Whoever deletes
-    /// asks [`Store::held_until`] first. No hold is ever shortened.
+    /// Holds what we have of a request: it must not be deleted before `until_ms` of
+    /// [`Store::running_ms`]. Whoever deletes asks first. No hold is ever shortened.
     ///
     /// # Errors
     /// [`StoreError`]; nothing may be promised then.
@@ -491,23 +491,25 @@ impl Store {
         })
     }
 
-    /// Bytes of what is held at this time.
+    /// Bytes of what is held now, and of what this request would add.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn held_bytes(&self, now_ms: i64) -> Result<u64, StoreError> {
+    pub fn held_bytes(&self, id: i64, ran_ms: i64) -> Result<u64, StoreError> {
         self.run(move |c| {
             let bytes: i64 = c.query_row(
-                "SELECT coalesce(sum(i.bytes), 0) FROM holds h \
-                 JOIN instances i ON i.sop_uid = h.sop_uid WHERE h.until > ?1",
-                [now_ms],
+                "SELECT coalesce(sum(bytes), 0) FROM instances WHERE sop_uid IN \
+                 (SELECT sop_uid FROM holds WHERE until > ?2 UNION \
+                  SELECT sop_uid FROM commitment_instances WHERE commitment = ?1)",
+                [id, ran_ms],
                 |row| row.get(0),
             )?;
             Ok(u64::try_from(bytes).unwrap_or(0))
         })
     }
 
-    /// Until when something of this study must not be deleted; `None` where nothing is held.
+    /// Until when, of [`Store::running_ms`], something of this study must not be deleted; `None`
+    /// where nothing is held.
     ///
     /// # Errors
     /// [`StoreError`]; nothing may be deleted then.

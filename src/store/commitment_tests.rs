@@ -34,8 +34,11 @@ fn what_is_asked_is_held_and_what_is_not_there_is_not() {
     assert_eq!(store.held_until("1").unwrap(), None);
     store.commitment_hold(id, 1000 + 7 * DAY).unwrap();
     assert_eq!(store.held_until("1").unwrap(), Some(1000 + 7 * DAY));
-    assert_eq!(store.held_bytes(1000).unwrap(), 20, "both revisions");
-    assert_eq!(store.held_bytes(1000 + 8 * DAY).unwrap(), 0);
+    let held = |id, ran_ms| store.held_bytes(id, ran_ms).unwrap();
+    assert_eq!(held(0, 1000), 20, "both revisions");
+    assert_eq!(held(0, 1000 + 8 * DAY), 0);
+    assert_eq!(held(id, 1000), 20, "no byte counts twice");
+    assert_eq!(held(id, 1000 + 8 * DAY), 20, "what it would add");
     let wanted = store.commitment_wanted(id).unwrap();
     assert_eq!(wanted.len(), 2);
     assert_eq!(wanted[0].held.as_ref().unwrap().sha256, "bb", "the newest");

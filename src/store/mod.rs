@@ -20,7 +20,12 @@ pub use commitment::{
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
 pub use history::{Call, Records, Stranger};
-pub use received::{Known, NewInstance, StoredInstance};
+pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
 pub use work::{NewResult, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
+
+#[cfg(test)]
+pub(crate) use received::tests::only_instance as test_instance;
+#[cfg(test)]
+pub(crate) use work::tests::result as test_result;

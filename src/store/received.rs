@@ -33,16 +33,44 @@ pub struct StoredInstance {
     pub sha256: String,
 }
 
+/// Where an instance lies, or lay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstancePlace {
+    pub path: String,
+    pub sha256: String,
+    /// The file was removed on purpose.
+    pub removed: bool,
+}
+
 /// What the database says about an instance that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// Not seen before.
     New,
-    /// Seen with other bytes in the same study; the path is of the first.
-    Changed { path: String },
-    /// The very same bytes are there.
-    Duplicate,
+    /// Seen with other bytes in the same study.
+    Changed(Versions),
+    /// The very same bytes have come before, and may have been removed since.
+    Duplicate(Versions),
     /// The UID belongs to another study or another patient: status 0111.
+    OtherStudy,
+}
+
+/// Rows of one SOP instance UID with other bytes than those that come now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// The file of the first that came, unless it was removed.
+    pub first: Option<String>,
+    /// The places that these rows hold, whether their files are there or were removed.
+    pub places: Vec<String>,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    New,
+    /// It was there, and counts as sent again.
+    Again,
+    /// In the meantime the UID came in another study or of another patient. Nothing was written.
     OtherStudy,
 }
 
@@ -59,25 +87,32 @@ impl Store {
         sha256: &str,
     ) -> Result<Known, StoreError> {
         self.run(move |c| {
+            if elsewhere(c, sop_uid, study_uid, patient)? {
+                return Ok(Known::OtherStudy);
+            }
             let mut query = c.prepare_cached(
-                "SELECT study_uid, patient, sha256, path FROM instances WHERE sop_uid=?1 ORDER BY id",
+                "SELECT sha256, path, removed IS NOT NULL FROM instances \
+                 WHERE sop_uid=?1 ORDER BY id",
             )?;
             let mut rows = query.query([sop_uid])?;
-            let mut known = Known::New;
+            let (mut same, mut others) = (false, Versions::default());
             while let Some(row) = rows.next()? {
-                let (study, whose, sha): (String, String, String) =
+                let (sha, path, removed): (String, String, bool) =
                     (row.get(0)?, row.get(1)?, row.get(2)?);
-                let both_say = !whose.is_empty() && !patient.is_empty();
-                if study != study_uid || (both_say && whose != patient) {
-                    return Ok(Known::OtherStudy);
-                }
                 if sha == sha256 {
-                    known = Known::Duplicate;
-                } else if known == Known::New {
-                    known = Known::Changed { path: row.get(3)? };
+                    same = true;
+                    continue;
                 }
+                if others.places.is_empty() && !removed {
+                    others.first = Some(path.clone());
+                }
+                others.places.push(path);
             }
-            Ok(known)
+            Ok(match (same, others.places.is_empty()) {
+                (true, _) => Known::Duplicate(others),
+                (false, true) => Known::New,
+                (false, false) => Known::Changed(others),
+            })
         })
     }
 
@@ -100,11 +135,10 @@ impl Store {
     /// also from the middle of its analysis: so whatever happens next, it is looked at again. A
     /// repeated one only counts as resent, and is there again if it had been removed. One with
     /// other content under a known UID goes into quarantine and is told: the first one counts.
-    /// Returns whether it was new.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is written then, and the instance must not be acknowledged.
-    pub fn receive(&self, new: NewInstance) -> Result<bool, StoreError> {
+    pub fn receive(&self, new: NewInstance) -> Result<Kept, StoreError> {
         self.run(move |c| write(c, &new))
     }
 
@@ -113,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// The same.
-    pub fn receive_lazily(&self, new: NewInstance) -> Result<bool, StoreError> {
+    pub fn receive_lazily(&self, new: NewInstance) -> Result<Kept, StoreError> {
         self.run_lazily(move |c| write(c, &new))
     }
 
@@ -139,15 +173,20 @@ impl Store {
         })
     }
 
-    /// Paths of all instances, to hold the spool against at start, and whether the file was
-    /// removed on purpose.
+    /// The places of all instances, to hold the spool against at start.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn instance_paths(&self) -> Result<Vec<(String, bool)>, StoreError> {
+    pub fn instance_places(&self) -> Result<Vec<InstancePlace>, StoreError> {
         self.run(|c| {
-            c.prepare("SELECT path, removed IS NOT NULL FROM instances")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            c.prepare("SELECT path, sha256, removed IS NOT NULL FROM instances")?
+                .query_map([], |row| {
+                    Ok(InstancePlace {
+                        path: row.get(0)?,
+                        sha256: row.get(1)?,
+                        removed: row.get(2)?,
+                    })
+                })?
                 .collect()
         })
     }
@@ -167,8 +206,21 @@ impl Store {
     }
 }
 
-fn write(c: &mut Connection, new: &NewInstance) -> rusqlite::Result<bool> {
+/// Whether a UID is known in another study, or of another patient where both say whose it is.
+fn elsewhere(c: &Connection, sop: &str, study: &str, patient: &str) -> rusqlite::Result<bool> {
+    c.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM instances WHERE sop_uid=?1 AND \
+         (study_uid <> ?2 OR (patient <> '' AND ?3 <> '' AND patient <> ?3)))",
+    )?
+    .query_row([sop, study, patient], |row| row.get(0))
+}
+
+fn write(c: &mut Connection, new: &NewInstance) -> rusqlite::Result<Kept> {
     let t = c.transaction()?;
+    // Asked before, but another association may have been quicker.
+    if elsewhere(&t, &new.sop_uid, &new.study_uid, &new.patient)? {
+        return Ok(Kept::OtherStudy);
+    }
     let begun = t
         .prepare_cached(
             "INSERT INTO studies (study_uid, state, first_seen, changed) \
@@ -238,18 +290,26 @@ fn write(c: &mut Connection, new: &NewInstance) -> rusqlite::Result<bool> {
             )?;
         }
     } else {
-        t.execute(
-            "UPDATE instances SET resent = resent + 1, removed = NULL \
+        let again = t.execute(
+            "UPDATE instances SET resent = resent + 1, removed = NULL, path = ?3 \
              WHERE sop_uid=?1 AND sha256=?2",
-            [&new.sop_uid, &new.sha256],
+            [&new.sop_uid, &new.sha256, &new.path],
         )?;
+        // The place is another row's: without a row of its own the file would be nobody's.
+        if again != 1 {
+            return Err(rusqlite::Error::StatementChangedRows(again));
+        }
     }
     t.commit()?;
-    Ok(inserted == 1)
+    Ok(if inserted == 1 {
+        Kept::New
+    } else {
+        Kept::Again
+    })
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::StudyState;
     use super::*;
 
@@ -277,16 +337,22 @@ pub(super) mod tests {
         }
     }
 
+    /// The only instance of a study.
+    pub(crate) fn only_instance(study: &str) -> NewInstance {
+        instance(study, &format!("{study}.1"), "aa")
+    }
+
     #[test]
     fn the_same_bytes_twice_are_one_instance() {
         let (_folder, store) = store();
         assert_eq!(store.known("1.1", "1", "p1", "aa").unwrap(), Known::New);
-        assert!(store.receive(instance("1", "1.1", "aa")).unwrap());
+        let receive = || store.receive(instance("1", "1.1", "aa")).unwrap();
+        assert_eq!(receive(), Kept::New);
         assert_eq!(
             store.known("1.1", "1", "p1", "aa").unwrap(),
-            Known::Duplicate
+            Known::Duplicate(Versions::default())
         );
-        assert!(!store.receive(instance("1", "1.1", "aa")).unwrap());
+        assert_eq!(receive(), Kept::Again);
         assert_eq!(store.instances("1").unwrap().len(), 1);
     }
 
@@ -295,11 +361,11 @@ pub(super) mod tests {
         let (_folder, store) = store();
         store.receive(instance("1", "1.1", "aa")).unwrap();
         store.set_state("1", StudyState::Analysed, "", 6).unwrap();
-        assert!(store.receive(instance("1", "1.1", "bb")).unwrap());
-        assert!(!store.receive(instance("1", "1.1", "bb")).unwrap());
+        let receive = || store.receive(instance("1", "1.1", "bb")).unwrap();
+        assert_eq!((receive(), receive()), (Kept::New, Kept::Again));
         let seen = store.instances("1").unwrap();
         assert_eq!((seen.len(), seen[0].sha256.as_str()), (1, "aa"));
-        assert_eq!(store.instance_paths().unwrap().len(), 2);
+        assert_eq!(store.instance_places().unwrap().len(), 2);
         let row = store.study("1").unwrap().unwrap();
         assert_eq!(row.state, StudyState::Analysed);
         assert_eq!(store.quarantined(Some("1")).unwrap(), (1, 2));
@@ -320,19 +386,41 @@ pub(super) mod tests {
         let known = |study, patient| store.known("1.1", study, patient, "aa").unwrap();
         assert_eq!(known("2", "p1"), Known::OtherStudy);
         assert_eq!(known("1", "p2"), Known::OtherStudy, "another patient");
-        assert_eq!(known("1", ""), Known::Duplicate, "not said");
+        let said = Known::Duplicate(Versions::default());
+        assert_eq!(known("1", ""), said, "not said");
         let path = "spool/1.1-aa.dcm".to_owned();
         let other = store.known("1.1", "1", "p1", "bb").unwrap();
-        assert_eq!(other, Known::Changed { path });
+        let versions = Versions {
+            first: Some(path.clone()),
+            places: vec![path],
+        };
+        assert_eq!(other, Known::Changed(versions));
+        // Between the question and the row somebody else may come.
+        let mut late = instance("2", "1.1", "bb");
+        assert_eq!(store.receive(late.clone()).unwrap(), Kept::OtherStudy);
+        assert!(store.study("2").unwrap().is_none());
+        late.study_uid = "1".into();
+        late.patient = "p2".into();
+        assert_eq!(store.receive(late).unwrap(), Kept::OtherStudy);
+    }
+
+    #[test]
+    fn a_place_has_one_row() {
+        let (_folder, store) = store();
+        store.receive(instance("1", "1.1", "aa")).unwrap();
+        let mut second = instance("1", "1.1", "bb");
+        second.path = "spool/1.1-aa.dcm".into();
+        store.receive(second).unwrap_err();
+        assert_eq!(store.instance_places().unwrap().len(), 1);
     }
 
     #[test]
     fn rows_without_a_file_can_be_dropped() {
         let (_folder, store) = store();
         store.receive(instance("1", "1.1", "aa")).unwrap();
-        let paths = store.instance_paths().unwrap();
+        let places = store.instance_places().unwrap();
         store
-            .forget(paths.into_iter().map(|(path, _)| path).collect())
+            .forget(places.into_iter().map(|place| place.path).collect())
             .unwrap();
         assert!(store.instances("1").unwrap().is_empty());
     }

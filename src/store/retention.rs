@@ -28,19 +28,20 @@ impl Retention {
         self.days.is_some() || self.after_analysis_s.is_some() || self.refused_days.is_some()
     }
 
-    /// What is due at this time of the wall clock.
+    /// What is due when the box has run for so long. Of the wall clock only the record is made.
     #[must_use]
-    pub fn due(self, now_ms: i64) -> Overdue {
-        let before = |days: u32| now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
+    pub fn due(self, ran_ms: i64, now_ms: i64) -> Overdue {
+        let before = |days: u32| ran_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
         let at_once = self
             .after_analysis_s
-            .map(|s| now_ms.saturating_sub(i64::from(s).saturating_mul(1000)));
+            .map(|s| ran_ms.saturating_sub(i64::from(s).saturating_mul(1000)));
         // Whichever is over sooner.
         let analysed = at_once.max(self.days.map(before));
         Overdue {
             now_ms,
-            analysed_before_ms: analysed,
-            refused_before_ms: self.refused_days.map(before),
+            ran_ms,
+            analysed_before: analysed,
+            refused_before: self.refused_days.map(before),
         }
     }
 
@@ -54,14 +55,16 @@ impl Retention {
     }
 }
 
-/// Whose images may be removed. Every time is milliseconds since 1970.
+/// Whose images may be removed. Ages are of [`Store::running_ms`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overdue {
+    /// Milliseconds since 1970, for the record.
     pub now_ms: i64,
+    pub ran_ms: i64,
     /// Studies that were analysed before this.
-    pub analysed_before_ms: Option<i64>,
+    pub analysed_before: Option<i64>,
     /// Studies that were refused before this. A study without a result is never due.
-    pub refused_before_ms: Option<i64>,
+    pub refused_before: Option<i64>,
 }
 
 /// A purge that has begun and whose files have to go.
@@ -76,14 +79,13 @@ pub struct Purge {
 
 /// Studies that may go: their last state is a result that stands, and none of their images is held for
 /// a console that was told that they are committed.
-/// A clock that was never set writes times near 1970; such a study has no age.
-const DUE: &str = "SELECT study_uid FROM studies s WHERE changed > 1000000000000
-  AND NOT EXISTS (SELECT 1 FROM holds h JOIN instances i ON i.sop_uid = h.sop_uid
+const DUE: &str = "SELECT study_uid FROM studies s
+  WHERE NOT EXISTS (SELECT 1 FROM holds h JOIN instances i ON i.sop_uid = h.sop_uid
                   WHERE i.study_uid = s.study_uid AND h.until > ?1)
-  AND ((state = 'analysed' AND changed < ?2) OR (state = 'not_analysed' AND changed < ?3))
+  AND ((state = 'analysed' AND ran < ?2) OR (state = 'not_analysed' AND ran < ?3))
   AND EXISTS (SELECT 1 FROM results r WHERE r.study_uid = s.study_uid)
   AND EXISTS (SELECT 1 FROM instances i WHERE i.study_uid = s.study_uid AND i.removed IS NULL)
-  ORDER BY changed LIMIT 1";
+  ORDER BY ran LIMIT 1";
 
 impl Store {
     /// Begins the purge of the study that is due for longest. Its rows say "removed" from now on;
@@ -100,9 +102,9 @@ impl Store {
                 .prepare_cached(DUE)?
                 .query_row(
                     params![
-                        due.now_ms,
-                        due.analysed_before_ms.unwrap_or(never),
-                        due.refused_before_ms.unwrap_or(never)
+                        due.ran_ms,
+                        due.analysed_before.unwrap_or(never),
+                        due.refused_before.unwrap_or(never)
                     ],
                     |row| row.get(0),
                 )
@@ -227,14 +229,17 @@ mod tests {
     use super::super::work::tests::result;
     use super::*;
 
-    /// Later than any clock that was never set.
     const THEN: i64 = 1_800_000_000_000;
 
-    fn due(now_ms: i64) -> Overdue {
+    /// Longer than any test takes: after so much time of running all is old.
+    const LONG: i64 = 1_000_000;
+
+    fn due(ran_ms: i64) -> Overdue {
         Overdue {
-            now_ms,
-            analysed_before_ms: Some(now_ms),
-            refused_before_ms: None,
+            now_ms: THEN,
+            ran_ms,
+            analysed_before: Some(ran_ms),
+            refused_before: None,
         }
     }
 
@@ -256,9 +261,9 @@ mod tests {
     fn an_analysed_study_goes_once_and_its_result_and_rows_stay() {
         let (_folder, store) = store();
         finished(&store, "1", StudyState::Analysed);
-        assert_eq!(store.begin_purge(due(THEN), "x").unwrap(), None, "not yet");
+        assert_eq!(store.begin_purge(due(0), "x").unwrap(), None, "not yet");
         let purge = store
-            .begin_purge(due(THEN + 1), "after 30 days")
+            .begin_purge(due(LONG), "after 30 days")
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -270,7 +275,7 @@ mod tests {
             std::slice::from_ref(&purge)
         );
         assert!(store.has_removed("1").unwrap());
-        assert_eq!(store.begin_purge(due(THEN + 1), "x").unwrap(), None, "once");
+        assert_eq!(store.begin_purge(due(LONG), "x").unwrap(), None, "once");
         store.end_purge(purge.id, THEN + 2).unwrap();
         assert!(store.open_purges().unwrap().is_empty());
         assert_eq!(store.instances("1").unwrap().len(), 2, "the record stays");
@@ -285,9 +290,9 @@ mod tests {
     fn what_has_no_result_is_never_due() {
         let (_folder, store) = store();
         let all = Overdue {
-            refused_before_ms: Some(i64::MAX),
-            analysed_before_ms: Some(i64::MAX),
-            now_ms: THEN,
+            refused_before: Some(i64::MAX),
+            analysed_before: Some(i64::MAX),
+            ..due(LONG)
         };
         for state in [
             StudyState::Receiving,
@@ -308,10 +313,10 @@ mod tests {
     fn a_refused_study_goes_only_where_that_is_set() {
         let (_folder, store) = store();
         finished(&store, "1", StudyState::NotAnalysed);
-        assert_eq!(store.begin_purge(due(THEN + 1), "x").unwrap(), None);
+        assert_eq!(store.begin_purge(due(LONG), "x").unwrap(), None);
         let refused = Overdue {
-            refused_before_ms: Some(THEN + 1),
-            ..due(THEN + 1)
+            refused_before: Some(LONG),
+            ..due(LONG)
         };
         assert!(store.begin_purge(refused, "x").unwrap().is_some());
     }
@@ -321,37 +326,58 @@ mod tests {
         let (_folder, store) = store();
         finished(&store, "1", StudyState::Analysed);
         let hold = "INSERT INTO holds (sop_uid, until) VALUES ('1.2', ?1)";
-        store.run(|c| c.execute(hold, [THEN + 1000])).unwrap();
-        assert_eq!(store.held_until("1").unwrap(), Some(THEN + 1000));
-        assert_eq!(store.begin_purge(due(THEN + 999), "x").unwrap(), None);
-        assert!(store.begin_purge(due(THEN + 1000), "x").unwrap().is_some());
+        store.run(|c| c.execute(hold, [LONG])).unwrap();
+        assert_eq!(store.held_until("1").unwrap(), Some(LONG));
+        assert_eq!(store.begin_purge(due(LONG - 1), "x").unwrap(), None);
+        assert!(store.begin_purge(due(LONG), "x").unwrap().is_some());
     }
 
     #[test]
-    fn a_study_of_a_clock_that_was_not_set_has_no_age() {
-        let (_folder, store) = store();
-        finished(&store, "1", StudyState::Analysed);
-        store.set_state("1", StudyState::Analysed, "", 5).unwrap();
-        assert_eq!(store.begin_purge(due(THEN), "x").unwrap(), None);
+    fn a_clock_that_is_set_makes_nothing_older() {
+        let (folder, store) = store();
+        for (study, at) in [("1", 5), ("2", THEN + 1000 * DAY_MS)] {
+            finished(&store, study, StudyState::Analysed);
+            let state = StudyState::Analysed;
+            store.set_state(study, state, "", at).unwrap();
+        }
+        let policy = Retention {
+            days: Some(1),
+            ..Retention::default()
+        };
+        let now = |store: &Store, at| policy.due(store.running_ms(), at);
+        for at in [5, THEN, THEN + 2000 * DAY_MS] {
+            assert_eq!(store.begin_purge(now(&store, at), "x").unwrap(), None);
+        }
+        // The box has run for a day and a bit, and is started again.
+        let ran = "UPDATE running SET ms = ?1";
+        store.run(|c| c.execute(ran, [DAY_MS + LONG])).unwrap();
+        drop(store);
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        assert!(store.begin_purge(now(&store, 5), "x").unwrap().is_some());
+        store.keep_running().unwrap();
+        let kept = |c: &mut rusqlite::Connection| {
+            c.query_row("SELECT ms FROM running", [], |row| row.get::<_, i64>(0))
+        };
+        assert!(store.run(kept).unwrap() >= DAY_MS + LONG);
     }
 
     #[test]
     fn ages_are_days_before_now_and_nothing_is_due_without_a_policy() {
         assert!(!Retention::default().removes());
-        let nothing = Retention::default().due(5);
+        let nothing = Retention::default().due(5, THEN);
         assert_eq!(
-            (nothing.analysed_before_ms, nothing.refused_before_ms),
+            (nothing.analysed_before, nothing.refused_before),
             (None, None)
         );
         let policy = Retention {
             days: Some(30),
             ..Retention::default()
         };
-        assert_eq!(policy.due(31 * DAY_MS).analysed_before_ms, Some(DAY_MS));
+        assert_eq!(policy.due(31 * DAY_MS, THEN).analysed_before, Some(DAY_MS));
         let at_once = Retention {
             after_analysis_s: Some(2),
             ..policy
         };
-        assert_eq!(at_once.due(7_000).analysed_before_ms, Some(5_000));
+        assert_eq!(at_once.due(7_000, THEN).analysed_before, Some(5_000));
     }
 }

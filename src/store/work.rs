@@ -144,10 +144,10 @@ impl Store {
         why: &str,
         at_ms: i64,
     ) -> Result<(), StoreError> {
-        let (uid, why) = (study_uid.to_owned(), why.to_owned());
+        let (uid, why, ran) = (study_uid.to_owned(), why.to_owned(), self.running_ms());
         self.run(move |c| {
             let t = c.transaction()?;
-            change(&t, &uid, state, &why, at_ms)?;
+            change(&t, &uid, state, &why, (at_ms, ran))?;
             t.commit()
         })
     }
@@ -180,6 +180,7 @@ impl Store {
         at_ms: i64,
     ) -> Result<u32, StoreError> {
         let (uid, input) = (study_uid.to_owned(), input_sha256.to_owned());
+        let ran = self.running_ms();
         self.run(move |c| {
             let t = c.transaction()?;
             t.execute(
@@ -192,7 +193,7 @@ impl Store {
                 &uid,
                 StudyState::Analysing,
                 "the analysis begins",
-                at_ms,
+                (at_ms, ran),
             )?;
             let attempt = t.query_row(
                 "SELECT attempts FROM studies WHERE study_uid=?1",
@@ -264,6 +265,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is written then.
     pub fn finish(&self, new: NewResult) -> Result<(), StoreError> {
+        let ran = self.running_ms();
         self.run(move |c| {
             let t = c.transaction()?;
             let state = if new.analysed {
@@ -336,7 +338,7 @@ impl Store {
                 |row| row.get(0),
             )?;
             if unchanged == 1 {
-                change(&t, &new.study_uid, state, &new.reason, new.made_ms)?;
+                change(&t, &new.study_uid, state, &new.reason, (new.made_ms, ran))?;
             }
             t.commit()
         })
@@ -398,16 +400,17 @@ impl Store {
     }
 }
 
+/// Moves a study, at a time of the wall clock and of [`Store::running_ms`].
 fn change(
     t: &rusqlite::Transaction,
     study_uid: &str,
     state: StudyState,
     why: &str,
-    at_ms: i64,
+    (at_ms, ran): (i64, i64),
 ) -> rusqlite::Result<()> {
     t.execute(
-        "UPDATE studies SET state=?2, changed=?3 WHERE study_uid=?1",
-        params![study_uid, state.word(), at_ms],
+        "UPDATE studies SET state=?2, changed=?3, ran=?4 WHERE study_uid=?1",
+        params![study_uid, state.word(), at_ms, ran],
     )?;
     t.execute(
         "INSERT INTO state_changes (study_uid, at, state, why) VALUES (?1, ?2, ?3, ?4)",
@@ -417,11 +420,11 @@ fn change(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::super::received::tests::{instance, store};
     use super::*;
 
-    pub(in crate::store) fn result(report: u32, input: &str) -> NewResult {
+    pub(crate) fn result(report: u32, input: &str) -> NewResult {
         NewResult {
             report,
             study_uid: "1".into(),

@@ -3,18 +3,20 @@
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// "scns", so that `file` and a technician's sqlite3 can tell our database from others.
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
     include_str!("schema/004.sql"),
     include_str!("schema/005.sql"),
     include_str!("schema/006.sql"),
+    include_str!("schema/007.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a
@@ -22,6 +24,14 @@ const MIGRATIONS: [&str; 6] = [
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
+    running: Running,
+}
+
+/// How long the box has run in all, as far as was written down, and since when it runs now.
+#[derive(Clone, Copy)]
+struct Running {
+    before_ms: i64,
+    since: Instant,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +60,36 @@ impl Store {
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
         migrate(&mut connection)?;
+        let sum = "SELECT ms FROM running";
+        let running = Running {
+            before_ms: connection.query_row(sum, [], |row| row.get(0))?,
+            since: Instant::now(),
+        };
         let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            running,
+        })
+    }
+
+    /// Milliseconds that the box has run since it was set up. Nobody can set this clock; it stands
+    /// while the box is off, and a crash takes back what [`Store::keep_running`] had not written.
+    #[must_use]
+    pub fn running_ms(&self) -> i64 {
+        let now = i64::try_from(self.running.since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.running.before_ms.saturating_add(now)
+    }
+
+    /// Writes down how long the box has run. For `serve` alone, now and then.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_running(&self) -> Result<(), StoreError> {
+        let ms = self.running_ms();
+        self.run(|c| {
+            c.execute("UPDATE running SET ms = max(ms, ?1)", [ms])
+                .map(drop)
+        })
     }
 
     /// Runs `work` when it is its turn, and returns what it returns.
