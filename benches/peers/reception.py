@@ -115,7 +115,9 @@ def wait_for(program: str, port: int) -> None:
     raise SystemExit("the receiver does not answer")
 
 
-def one(program: str, command: list[str], port: int, folder: Path, at_once: int) -> tuple[float, float]:
+def one(
+    program: str, command: list[str], home: Path, port: int, folder: Path, at_once: int
+) -> tuple[float, float]:
     log = open(os.devnull, "w")
     receiver = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -137,6 +139,10 @@ def one(program: str, command: list[str], port: int, folder: Path, at_once: int)
         used = processor(receiver.pid) - idle
     finally:
         stop(receiver)
+    sent = sum(path.is_file() for path in folder.rglob("*"))
+    kept = sum(path.is_file() for path in home.rglob("*"))
+    if kept < sent:
+        raise SystemExit(f"{command[0]} has {kept} files of {sent} instances")
     return took, used
 
 
@@ -179,6 +185,9 @@ def main() -> None:
         receivers["pynetdicom storescp"] = pynetdicom
     if shutil.which("dicom-storescp"):
         receivers["dicom-rs storescp"] = dicom_rs
+    for name in ("DCMTK storescp", "Orthanc", "pynetdicom storescp", "dicom-rs storescp"):
+        if name not in receivers:
+            print(f"SKIPPED: {name} is not installed", file=sys.stderr)
     if asked.only is not None:
         ours = ("scanside", "other scanside")
         receivers = {name: made for name, made in receivers.items() if name in ours or name in asked.only}
@@ -198,7 +207,7 @@ def main() -> None:
                     with tempfile.TemporaryDirectory() as home:
                         port = free_port()
                         command = receivers[name](Path(home), port, at_once)
-                        seconds = one(asked.scanside, command, port, folder, at_once)
+                        seconds = one(asked.scanside, command, Path(home), port, folder, at_once)
                         took[name].append(seconds[0])
                         used[name].append(seconds[1])
                 loads.append(os.getloadavg()[0])

@@ -59,7 +59,7 @@ impl Station {
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let spool = Spool::open(Arc::clone(&disk), root, Quota::lenient()).unwrap();
-        spool.recover().unwrap();
+        spool.recover(&|_, _| false).unwrap();
         let spool = Arc::new(spool);
         let listen = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -139,9 +139,11 @@ fn syntaxes() -> Table {
         TransferSyntax::Jpeg2000 => "JPEG 2000",
         TransferSyntax::Deflated => "Deflated Explicit VR Little Endian",
         TransferSyntax::ExplicitBig => "Explicit VR Big Endian (retired)",
+        TransferSyntax::JpegBaseline => "JPEG Baseline, of secondary captures alone",
     };
     let mut rows = vec![row(&["preference", "name", "UID"])];
-    for (at, syntax) in (1..).zip(TRANSFER_SYNTAXES) {
+    let all = TRANSFER_SYNTAXES.into_iter();
+    for (at, syntax) in (1..).zip(all.chain([TransferSyntax::JpegBaseline])) {
         let at: u32 = at;
         rows.push(row(&[&at.to_string(), name(syntax), syntax.uid()]));
     }
@@ -150,6 +152,9 @@ fn syntaxes() -> Table {
 
 fn storage() -> Table {
     let name = |class: &str| match class {
+        "1.2.840.10008.5.1.1.29" => "Hardcopy Grayscale Image Storage (retired)",
+        "1.2.840.10008.5.1.1.30" => "Hardcopy Color Image Storage (retired)",
+        "1.2.840.10008.5.1.4.34.10" => "RT Brachy Application Setup Delivery Instruction Storage",
         "1.2.840.10008.5.1.4.34.7" => "RT Beams Delivery Instruction Storage",
         "1.2.840.10008.5.1.4.38.1" => "Hanging Protocol Storage",
         "1.2.840.10008.5.1.4.39.1" => "Color Palette Storage",
@@ -187,7 +192,9 @@ fn statuses() -> Table {
         Failure::Mismatch => ("C-STORE", "command and data set differ, or a UID is none"),
         Failure::CannotUnderstand => ("C-STORE", "structure, depth, truncated, garbage"),
         Failure::ProcessingFailure => ("N-*", "trouble of ours"),
-        Failure::DuplicateInstance => ("C-STORE", "the UID belongs to another study"),
+        Failure::DuplicateInstance => {
+            ("C-STORE", "the UID is taken: another study, or 16 versions")
+        }
         Failure::NoSuchInstance => ("N-*", "not the well-known instance; never received"),
         Failure::NoSuchEvent => ("N-EVENT-REPORT", "event type is not 1 or 2"),
         Failure::InvalidArgument => ("N-*", "the data set is not what it must be"),

@@ -106,7 +106,7 @@ fn storescu(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command> {
         S::Rle => "-xr",
         S::Jpeg2000Lossless => "-xv",
         S::Jpeg2000 => "-xw",
-        S::JpegLossless => return None,
+        S::JpegLossless | S::JpegBaseline => return None,
     };
     let mut command = dcmtk("storescu", port);
     command.args(["-R", proposes]).args(files);
@@ -129,6 +129,25 @@ fn dcmjs(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command> {
     let mut command = Command::new("node");
     command.arg(script).arg(port.to_string()).arg("SCANSIDE");
     command.args(files);
+    Some(command)
+}
+
+/// Each file on one association, in the syntax that it lies in.
+const PYNETDICOM: &str = "import sys\n\
+    from pydicom import dcmread\n\
+    from pynetdicom import AE\n\
+    files = [dcmread(name) for name in sys.argv[2:]]\n\
+    ae = AE('CT1')\n\
+    for f in files: ae.add_requested_context(f.SOPClassUID, f.file_meta.TransferSyntaxUID)\n\
+    a = ae.associate('127.0.0.1', int(sys.argv[1]), ae_title='SCANSIDE')\n\
+    assert a.is_established\n\
+    assert all(a.send_c_store(f).Status == 0 for f in files)\n\
+    a.release()\n";
+
+fn pynetdicom(port: u16, _: S, files: &[PathBuf]) -> Option<Command> {
+    let mut command = peers::python_with(&["pydicom", "pynetdicom"])?;
+    command.args(["-W", "ignore", "-c", PYNETDICOM]);
+    command.arg(port.to_string()).args(files);
     Some(command)
 }
 
@@ -189,5 +208,12 @@ async fn dcmsend_in_every_syntax() {
 async fn dcmjs_in_every_syntax() {
     if peers::node_with("dcmjs-dimse") {
         play("dcmjs-dimse", dcmjs, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pynetdicom_in_every_syntax() {
+    if peers::python_with(&["pydicom", "pynetdicom"]).is_some() {
+        play("pynetdicom", pynetdicom, false).await;
     }
 }
