@@ -347,7 +347,8 @@ async fn real_instances_are_kept_or_refused_in_words() {
         match &answer.outcome {
             Outcome::Answered { status: 0, .. } => sent.push(data_set(&file)),
             Outcome::NotAccepted => {
-                let ours = meta.transfer_syntax().is_some();
+                let proposed = [meta.syntax.as_str()].into_iter();
+                let ours = TransferSyntax::choose(&meta.sop_class, proposed).is_some();
                 assert!(!(ours && storage), "{path:?}");
             }
             Outcome::Answered { status, comment } => {
