@@ -1,0 +1,372 @@
+//! AVX-512: what happens to sums, and the gates. The same numbers as in [`tail`](super::tail) and
+//! [`gates`](super::gates), sixteen at a time.
+//!
+//! Where an operation is fused here and not there, its product is exact, so that there is nothing to round
+//! in between.
+
+use super::gates::Quantum;
+use super::{BLOCK, Job, LANES, Tail};
+use crate::infer::exact::{FAR, HARD_SLOPE, LN_2_HIGH, LN_2_LOW, LOG2_E, ROUND, SERIES};
+use std::arch::x86_64::*;
+
+/// What the sums of a block begin at: the bias and the input's zero point are in it.
+#[repr(C, align(64))]
+pub(super) struct Offset([i32; BLOCK]);
+
+impl Offset {
+    pub fn new(correction: &[i32], bias: &[i32]) -> Self {
+        let mut offset = [0; BLOCK];
+        offset[..correction.len()].copy_from_slice(correction);
+        for (offset, bias) in offset.iter_mut().zip(bias) {
+            *offset = offset.wrapping_add(*bias);
+        }
+        Self(offset)
+    }
+}
+
+/// The tail of one block of channels.
+pub(super) struct Finish {
+    pub offset: Offset,
+    pub groups: usize,
+    scale: [__m512; 2],
+    /// Where the first pixel of the job's rows goes, of each group.
+    at: [usize; 2],
+}
+
+/// Where the pixels of a job go: bytes or floats from one row to the next, and from one pixel to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Pitch {
+    row: usize,
+    pub pixel: usize,
+}
+
+impl Pitch {
+    pub fn new(job: &Job, tail: &Tail) -> Self {
+        match tail {
+            Tail::Bytes(b) => {
+                let factor = if b.up { 2 } else { 1 };
+                Self {
+                    row: factor * b.geometry.row_bytes(),
+                    pixel: factor * b.geometry.channels,
+                }
+            }
+            Tail::Floats { .. } => Self {
+                row: job.geometry.columns * job.weights.outputs,
+                pixel: job.weights.outputs,
+            },
+        }
+    }
+}
+
+impl Finish {
+    #[target_feature(enable = "avx512f")]
+    pub fn new(job: &Job, block: usize, tail: &Tail) -> Self {
+        let (channel, groups) = (block * BLOCK, job.weights.blocks[block].groups);
+        let all = channel..channel + groups * LANES;
+        let (scale, bias) = match tail {
+            Tail::Bytes(b) => (b.scale, &b.bias[all.clone()]),
+            Tail::Floats { scale, .. } => (*scale, &[][..]),
+        };
+        let mut vectors = [_mm512_setzero_ps(); 2];
+        for (vector, scale) in vectors.iter_mut().zip(scale[all.clone()].as_chunks().0) {
+            *vector = load(scale);
+        }
+        let at = [0, LANES].map(|more| match tail {
+            Tail::Bytes(b) => {
+                let (g, channel) = (b.geometry, channel + more);
+                let (part, rest) = (channel / g.channels, channel % g.channels);
+                let (y, x) = if b.up {
+                    (2 * job.rows.start + part / 2, part % 2)
+                } else {
+                    (job.rows.start, 0)
+                };
+                g.at(y, x) + rest
+            }
+            Tail::Floats { .. } => channel + more,
+        });
+        Self {
+            offset: Offset::new(&job.weights.correction[all], bias),
+            groups,
+            scale: vectors,
+            at,
+        }
+    }
+
+    /// Where sixteen pixels of one of the groups go, of which the first is (y, x) in the job's rows.
+    ///
+    /// # Panics
+    /// If they do not lie in the output.
+    #[inline(always)]
+    pub fn place(
+        &self,
+        group: usize,
+        (y, x): (usize, usize),
+        pitch: Pitch,
+        length: usize,
+    ) -> usize {
+        let at = self.at[group] + y * pitch.row + x * pitch.pixel;
+        assert!(at + 15 * pitch.pixel + LANES <= length);
+        at
+    }
+
+    /// Finishes four of the sixteen pixels of a place.
+    ///
+    /// # Safety
+    /// The place is one of [`Finish::place`] for this tail, plus at most twelve pixels.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub unsafe fn four(
+        &self,
+        sums: &[[i32; LANES]; 4],
+        group: usize,
+        at: usize,
+        pitch: Pitch,
+        tail: &mut Tail,
+    ) {
+        let (scale, step) = (self.scale[group], pitch.pixel);
+        match tail {
+            // SAFETY: by the caller's promise.
+            Tail::Bytes(b) => unsafe {
+                bytes(sums, scale, b.zero, b.out.as_mut_ptr().add(at), step);
+            },
+            Tail::Floats { out, .. } => {
+                for (n, sums) in sums.iter().enumerate() {
+                    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), scale);
+                    // SAFETY: as above.
+                    unsafe { _mm512_storeu_ps(out.as_mut_ptr().add(at + n * step), scaled) };
+                }
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn load(floats: &[f32; LANES]) -> __m512 {
+    // SAFETY: sixteen floats.
+    unsafe { _mm512_loadu_ps(floats.as_ptr()) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn whole(sums: &[i32; LANES]) -> __m512i {
+    // SAFETY: sixteen numbers of 32 bits.
+    unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) }
+}
+
+/// Scales and rounds half to even, in 32 bits.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn byte(sums: &[i32; LANES], scale: __m512) -> __m512i {
+    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), scale);
+    _mm512_cvtps_epi32(_mm512_min_ps(scaled, _mm512_set1_ps(1024.0)))
+}
+
+/// Scales, rounds half to even, adds the zero point and clamps. Saturation on the way from 32 to 8 bits
+/// is the clamp; only what is too large for 32 bits must be cut before.
+///
+/// # Safety
+/// Writes 16 bytes at each of four multiples of `step` from `out` on.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn bytes(sums: &[[i32; LANES]; 4], scale: __m512, zero: u8, out: *mut u8, step: usize) {
+    let (a, b) = (byte(&sums[0], scale), byte(&sums[1], scale));
+    let (c, d) = (byte(&sums[2], scale), byte(&sums[3], scale));
+    let (low, high) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+    let zero = _mm512_set1_epi16(i16::from(zero));
+    // SAFETY: by the caller's promise.
+    unsafe { four_bytes(low, high, zero, out, step) };
+}
+
+/// Adds the zero point and clamps. In 16 bits come two pixels, four channels of the one and four of the
+/// other by turns.
+///
+/// # Safety
+/// Writes 16 bytes at each of four multiples of `step` from `out` on.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, step: usize) {
+    let (low, high) = (_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero));
+    // The pixels lie in columns of four bytes; this makes them rows.
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let all = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+    // SAFETY: by the caller's promise.
+    unsafe {
+        if step == LANES {
+            _mm512_storeu_si512(out.cast(), all);
+        } else {
+            _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(all));
+            _mm_storeu_si128(out.add(step).cast(), _mm512_extracti32x4_epi32::<1>(all));
+            _mm_storeu_si128(
+                out.add(2 * step).cast(),
+                _mm512_extracti32x4_epi32::<2>(all),
+            );
+            _mm_storeu_si128(
+                out.add(3 * step).cast(),
+                _mm512_extracti32x4_epi32::<3>(all),
+            );
+        }
+    }
+}
+
+/// What the sums in front of a gate, of one group of channels, become floats with.
+#[derive(Clone, Copy)]
+pub(super) struct Pre {
+    scale: __m512,
+    bias: __m512,
+}
+
+impl Pre {
+    #[target_feature(enable = "avx512f")]
+    pub fn new(scale: &[f32; LANES], bias: &[f32; LANES]) -> Self {
+        Self {
+            scale: load(scale),
+            bias: load(bias),
+        }
+    }
+
+    /// From one convolution.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub fn one(&self, sums: &[i32; LANES]) -> __m512 {
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), self.scale);
+        _mm512_add_ps(scaled, self.bias)
+    }
+
+    /// From two, of which the second has a scale of its own.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub fn two(&self, sums: &[i32; LANES], more: &[i32; LANES], scale: __m512) -> __m512 {
+        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), self.scale);
+        let more = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(more)), scale);
+        _mm512_add_ps(_mm512_add_ps(scaled, more), self.bias)
+    }
+}
+
+/// [`Quantum::byte`] of numbers between -1 and 1, without a division.
+#[derive(Clone, Copy)]
+pub(super) struct Rounder {
+    scale: __m512,
+    inverse: __m512,
+    zero: __m512i,
+}
+
+impl Rounder {
+    /// None for a scale so far from one that the steps below would leave the range of f32.
+    #[target_feature(enable = "avx512f")]
+    pub fn new(quantum: Quantum) -> Option<Self> {
+        (1e-6..1e6).contains(&quantum.scale).then(|| Self {
+            scale: _mm512_set1_ps(quantum.scale),
+            inverse: _mm512_set1_ps(1.0 / quantum.scale),
+            zero: _mm512_set1_epi16(i16::from(quantum.zero)),
+        })
+    }
+
+    /// The quotient is corrected by its remainder twice, after which it is the one that a division rounds to
+    /// (Markstein's theorem: the first correction leaves it next to the true value at most).
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn round(&self, x: __m512) -> __m512i {
+        let quotient = _mm512_mul_ps(x, self.inverse);
+        let rest = _mm512_fnmadd_ps(quotient, self.scale, x);
+        let quotient = _mm512_fmadd_ps(rest, self.inverse, quotient);
+        let rest = _mm512_fnmadd_ps(quotient, self.scale, x);
+        _mm512_cvtps_epi32(_mm512_fmadd_ps(rest, self.inverse, quotient))
+    }
+
+    /// Four pixels of sixteen channels.
+    ///
+    /// # Safety
+    /// Writes 16 bytes at each of four multiples of `step` from `out` on.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub unsafe fn store(&self, x: [__m512; 4], out: *mut u8, step: usize) {
+        let low = _mm512_packs_epi32(self.round(x[0]), self.round(x[1]));
+        let high = _mm512_packs_epi32(self.round(x[2]), self.round(x[3]));
+        // SAFETY: by the caller's promise.
+        unsafe { four_bytes(low, high, self.zero, out, step) };
+    }
+}
+
+/// [`tanh`](crate::infer::exact::tanh), whose exponent -2x is kept as x here: every step is that one over a power
+/// of -2, which no rounding notices.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn tanh(x: __m512) -> __m512 {
+    let far = _mm512_set1_ps(FAR / 2.0);
+    tanh_near(_mm512_min_ps(
+        _mm512_max_ps(x, _mm512_set1_ps(-FAR / 2.0)),
+        far,
+    ))
+}
+
+/// The same for |x| up to [`FAR`] / 2.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn tanh_near(x: __m512) -> __m512 {
+    let one = _mm512_set1_ps(1.0);
+    let round = _mm512_set1_ps(ROUND);
+    let shifted = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(-2.0 * LOG2_E)), round);
+    let turns = _mm512_sub_ps(shifted, round);
+    // Exact product: few bits by few bits.
+    let rest = _mm512_fmadd_ps(turns, _mm512_set1_ps(LN_2_HIGH / 2.0), x);
+    let rest = _mm512_add_ps(rest, _mm512_mul_ps(turns, _mm512_set1_ps(LN_2_LOW / 2.0)));
+    let mut sum = _mm512_set1_ps(SCALED[0]);
+    for coefficient in &SCALED[1..] {
+        sum = _mm512_add_ps(_mm512_mul_ps(sum, rest), _mm512_set1_ps(*coefficient));
+    }
+    // Times two to the power `turns`, which stands in the low bits of `shifted`: a product that is a normal number.
+    let power = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+    let exp = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum), power));
+    let sigmoid = _mm512_div_ps(one, _mm512_add_ps(one, exp));
+    // Exact product: twice.
+    _mm512_fmsub_ps(_mm512_set1_ps(2.0), sigmoid, one)
+}
+
+/// The series of e^x in powers of x / -2.
+const SCALED: [f32; 8] = {
+    let mut scaled = SERIES;
+    let mut n = 0;
+    while n < 8 {
+        let mut times = n;
+        while times < 7 {
+            scaled[n] *= -2.0;
+            times += 1;
+        }
+        n += 1;
+    }
+    scaled
+};
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn hard_sigmoid(x: __m512) -> __m512 {
+    let line = _mm512_mul_ps(x, _mm512_set1_ps(HARD_SLOPE));
+    let line = _mm512_add_ps(line, _mm512_set1_ps(0.5));
+    _mm512_min_ps(
+        _mm512_max_ps(line, _mm512_setzero_ps()),
+        _mm512_set1_ps(1.0),
+    )
+}
+
+/// The new cell of step 1 from the sums of i and c.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn first_cell(i: __m512, c: __m512) -> __m512 {
+    _mm512_mul_ps(hard_sigmoid(i), tanh(c))
+}
+
+/// The new cell of step 2.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn second_cell(i: __m512, f: __m512, c: __m512, before: __m512) -> __m512 {
+    let kept = _mm512_mul_ps(hard_sigmoid(f), before);
+    _mm512_add_ps(kept, _mm512_mul_ps(hard_sigmoid(i), tanh(c)))
+}
+
+/// The hidden state that a cell leaves through the gate o. A cell is at most two, one for each step.
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn hidden(o: __m512, cell: __m512) -> __m512 {
+    _mm512_mul_ps(hard_sigmoid(o), tanh_near(cell))
+}
