@@ -312,31 +312,26 @@ unsafe fn first_some(
             Unit::Cells(p) => {
                 let gate = 3 * p.sixteen;
                 let pre = &pre[part.sixteen + p.sixteen];
-                let i = sums[gate / 2].four(p.strip, gate % 2, p.x);
-                let c = sums[gate / 2 + 1].four(p.strip, gate % 2, p.x);
-                for n in 0..4 {
-                    let cell = wide::first_cell(pre[0].one(&i[n]), pre[2].one(&c[n]));
-                    // SAFETY: `Part::new` has looked at how far they reach.
-                    unsafe {
-                        let to = cells.floats.as_mut_ptr().add(p.cell + n * channels);
-                        _mm512_storeu_ps(to, cell);
+                let i = pre[0].one(sums[gate / 2].four(p.strip, gate % 2, p.x));
+                let c = pre[2].one(sums[gate / 2 + 1].four(p.strip, gate % 2, p.x));
+                // SAFETY: `Part::new` has looked at how far they reach.
+                unsafe {
+                    let to = cells.floats.as_mut_ptr().add(p.cell);
+                    for (n, cell) in wide::first_cells(i, c).into_iter().enumerate() {
+                        _mm512_storeu_ps(to.add(n * channels), cell);
                     }
                 }
             }
             Unit::Hidden(p) => {
                 let gate = 3 * p.sixteen + 1;
                 let pre = &pre[part.sixteen + p.sixteen][1];
-                let o = sums[gate / 2].four(p.strip, gate % 2, p.x);
-                let mut all = [_mm512_setzero_ps(); 4];
-                for (n, all) in all.iter_mut().enumerate() {
-                    // SAFETY: as above.
-                    let cell = unsafe {
-                        _mm512_loadu_ps(cells.floats.as_ptr().add(p.cell + n * channels))
-                    };
-                    *all = wide::hidden(pre.one(&o[n]), cell);
-                }
+                let o = pre.one(sums[gate / 2].four(p.strip, gate % 2, p.x));
                 // SAFETY: as above.
-                unsafe { to.store(all, hidden.plane.as_mut_ptr().add(p.plane), channels) };
+                unsafe {
+                    let cells = four(cells.floats.as_ptr().add(p.cell), channels);
+                    let out = hidden.plane.as_mut_ptr().add(p.plane);
+                    to.store(wide::hidden(o, cells), out, channels);
+                }
             }
             Unit::Nothing => {}
         }
@@ -371,7 +366,7 @@ unsafe fn second_rows(
     let mut part = Part::none();
     let mut turn = 0;
     // Cells of the part, which nobody reads after its hidden states.
-    let mut states = [[_mm512_setzero_ps(); STRIP]; 2];
+    let mut states = [[[_mm512_setzero_ps(); 4]; STRIP / 4]; 2];
     let steps = 2 * (amx::steps(&jobs[0]) + amx::steps(&jobs[1]));
     let most = (STRIP + 2).div_ceil(steps);
     // SAFETY: as in `first_rows`.
@@ -452,7 +447,7 @@ unsafe fn second_some(
     recurrent: &[[__m512; 4]],
     channels: usize,
     cells: &Cells,
-    states: &mut [[__m512; STRIP]; 2],
+    states: &mut [[wide::Four; STRIP / 4]; 2],
     out: &mut Output,
     to: &Rounder,
 ) {
@@ -462,32 +457,51 @@ unsafe fn second_some(
     while part.done < until {
         match part.next(channels) {
             Unit::Cells(p) => {
-                let (i, f) = (if_skip.four(p.strip, 0, p.x), if_skip.four(p.strip, 1, p.x));
-                let (ib, fb) = (if_back.four(p.strip, 0, p.x), if_back.four(p.strip, 1, p.x));
-                let (c, cb) = (oc_skip.four(p.strip, 1, p.x), oc_back.four(p.strip, 1, p.x));
-                for n in 0..4 {
-                    let i = pre[0].two(&i[n], &ib[n], recurrent[0]);
-                    let f = pre[1].two(&f[n], &fb[n], recurrent[1]);
-                    let c = pre[3].two(&c[n], &cb[n], recurrent[3]);
-                    // SAFETY: `Part::new` has looked at how far they reach.
-                    let before = unsafe {
-                        _mm512_loadu_ps(cells.floats.as_ptr().add(p.cell + n * channels))
-                    };
-                    states[p.strip][p.x + n] = wide::second_cell(i, f, c, before);
-                }
+                let i = pre[0].two(
+                    if_skip.four(p.strip, 0, p.x),
+                    if_back.four(p.strip, 0, p.x),
+                    recurrent[0],
+                );
+                let f = pre[1].two(
+                    if_skip.four(p.strip, 1, p.x),
+                    if_back.four(p.strip, 1, p.x),
+                    recurrent[1],
+                );
+                let c = pre[3].two(
+                    oc_skip.four(p.strip, 1, p.x),
+                    oc_back.four(p.strip, 1, p.x),
+                    recurrent[3],
+                );
+                // SAFETY: `Part::new` has looked at how far they reach.
+                let before = unsafe { four(cells.floats.as_ptr().add(p.cell), channels) };
+                states[p.strip][p.x / 4] = wide::second_cells(i, f, c, before);
             }
             Unit::Hidden(p) => {
-                let o = oc_skip.four(p.strip, 0, p.x);
-                let back = oc_back.four(p.strip, 0, p.x);
-                let mut all = [_mm512_setzero_ps(); 4];
-                for (n, all) in all.iter_mut().enumerate() {
-                    let o = pre[2].two(&o[n], &back[n], recurrent[2]);
-                    *all = wide::hidden(o, states[p.strip][p.x + n]);
-                }
+                let (o, back) = (oc_skip.four(p.strip, 0, p.x), oc_back.four(p.strip, 0, p.x));
+                let o = pre[2].two(o, back, recurrent[2]);
+                let hidden = wide::hidden(o, states[p.strip][p.x / 4]);
                 // SAFETY: as above.
-                unsafe { to.store(all, out.plane.as_mut_ptr().add(p.plane), channels) };
+                unsafe { to.store(hidden, out.plane.as_mut_ptr().add(p.plane), channels) };
             }
             Unit::Nothing => {}
         }
+    }
+}
+
+/// Sixteen channels of four pixels.
+///
+/// # Safety
+/// They are there.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn four(first: *const f32, step: usize) -> wide::Four {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        [
+            _mm512_loadu_ps(first),
+            _mm512_loadu_ps(first.add(step)),
+            _mm512_loadu_ps(first.add(2 * step)),
+            _mm512_loadu_ps(first.add(3 * step)),
+        ]
     }
 }

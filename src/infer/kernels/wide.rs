@@ -209,6 +209,23 @@ unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, s
     }
 }
 
+/// Four pixels of sixteen channels. One alone is a chain of forty operations, each of which waits for the one
+/// before; the processor looks not far enough ahead to find the next pixel's by itself.
+pub(super) type Four = [__m512; 4];
+
+/// The same operation on each of four.
+macro_rules! each {
+    ($n:ident => $operation:expr) => {{
+        let mut four = [_mm512_setzero_ps(); 4];
+        let mut $n = 0;
+        while $n < 4 {
+            four[$n] = $operation;
+            $n += 1;
+        }
+        four
+    }};
+}
+
 /// What the sums in front of a gate, of one group of channels, become floats with.
 #[derive(Clone, Copy)]
 pub(super) struct Pre {
@@ -228,19 +245,24 @@ impl Pre {
     /// From one convolution.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    pub fn one(&self, sums: &[i32; LANES]) -> __m512 {
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), self.scale);
-        _mm512_add_ps(scaled, self.bias)
+    pub fn one(&self, sums: &[[i32; LANES]; 4]) -> Four {
+        let scaled = scaled(sums, self.scale);
+        each!(n => _mm512_add_ps(scaled[n], self.bias))
     }
 
     /// From two, of which the second has a scale of its own.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    pub fn two(&self, sums: &[i32; LANES], more: &[i32; LANES], scale: __m512) -> __m512 {
-        let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(sums)), self.scale);
-        let more = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(more)), scale);
-        _mm512_add_ps(_mm512_add_ps(scaled, more), self.bias)
+    pub fn two(&self, sums: &[[i32; LANES]; 4], more: &[[i32; LANES]; 4], scale: __m512) -> Four {
+        let (sums, more) = (scaled(sums, self.scale), scaled(more, scale));
+        each!(n => _mm512_add_ps(_mm512_add_ps(sums[n], more[n]), self.bias))
     }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn scaled(sums: &[[i32; LANES]; 4], scale: __m512) -> Four {
+    each!(n => _mm512_mul_ps(_mm512_cvtepi32_ps(whole(&sums[n])), scale))
 }
 
 /// [`Quantum::byte`] of numbers between -1 and 1, without a division.
@@ -262,27 +284,22 @@ impl Rounder {
         })
     }
 
-    /// The quotient is corrected by its remainder twice, after which it is the one that a division rounds to
-    /// (Markstein's theorem: the first correction leaves it next to the true value at most).
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn round(&self, x: __m512) -> __m512i {
-        let quotient = _mm512_mul_ps(x, self.inverse);
-        let rest = _mm512_fnmadd_ps(quotient, self.scale, x);
-        let quotient = _mm512_fmadd_ps(rest, self.inverse, quotient);
-        let rest = _mm512_fnmadd_ps(quotient, self.scale, x);
-        _mm512_cvtps_epi32(_mm512_fmadd_ps(rest, self.inverse, quotient))
-    }
-
-    /// Four pixels of sixteen channels.
+    /// Stores four pixels. The quotient is corrected by its remainder twice, after which it is the one that a
+    /// division rounds to (Markstein's theorem: the first correction leaves it next to the true value at most).
     ///
     /// # Safety
     /// Writes 16 bytes at each of four multiples of `step` from `out` on.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    pub unsafe fn store(&self, x: [__m512; 4], out: *mut u8, step: usize) {
-        let low = _mm512_packs_epi32(self.round(x[0]), self.round(x[1]));
-        let high = _mm512_packs_epi32(self.round(x[2]), self.round(x[3]));
+    pub unsafe fn store(&self, x: Four, out: *mut u8, step: usize) {
+        let mut quotient = each!(n => _mm512_mul_ps(x[n], self.inverse));
+        for _ in 0..2 {
+            let rest = each!(n => _mm512_fnmadd_ps(quotient[n], self.scale, x[n]));
+            quotient = each!(n => _mm512_fmadd_ps(rest[n], self.inverse, quotient[n]));
+        }
+        let [a, b, c, d] = quotient;
+        let low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+        let high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
         // SAFETY: by the caller's promise.
         unsafe { four_bytes(low, high, self.zero, out, step) };
     }
@@ -292,35 +309,39 @@ impl Rounder {
 /// of -2, which no rounding notices.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn tanh(x: __m512) -> __m512 {
-    let far = _mm512_set1_ps(FAR / 2.0);
-    tanh_near(_mm512_min_ps(
-        _mm512_max_ps(x, _mm512_set1_ps(-FAR / 2.0)),
-        far,
-    ))
+fn tanh(x: Four) -> Four {
+    let (least, most) = (_mm512_set1_ps(-FAR / 2.0), _mm512_set1_ps(FAR / 2.0));
+    let x = each!(n => _mm512_max_ps(x[n], least));
+    tanh_near(each!(n => _mm512_min_ps(x[n], most)))
 }
 
 /// The same for |x| up to [`FAR`] / 2.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn tanh_near(x: __m512) -> __m512 {
+fn tanh_near(x: Four) -> Four {
     let one = _mm512_set1_ps(1.0);
     let round = _mm512_set1_ps(ROUND);
-    let shifted = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(-2.0 * LOG2_E)), round);
-    let turns = _mm512_sub_ps(shifted, round);
+    let by_log = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(-2.0 * LOG2_E)));
+    let shifted = each!(n => _mm512_add_ps(by_log[n], round));
+    let turns = each!(n => _mm512_sub_ps(shifted[n], round));
     // Exact product: few bits by few bits.
-    let rest = _mm512_fmadd_ps(turns, _mm512_set1_ps(LN_2_HIGH / 2.0), x);
-    let rest = _mm512_add_ps(rest, _mm512_mul_ps(turns, _mm512_set1_ps(LN_2_LOW / 2.0)));
-    let mut sum = _mm512_set1_ps(SCALED[0]);
+    let rest = each!(n => _mm512_fmadd_ps(turns[n], _mm512_set1_ps(LN_2_HIGH / 2.0), x[n]));
+    let low = each!(n => _mm512_mul_ps(turns[n], _mm512_set1_ps(LN_2_LOW / 2.0)));
+    let rest = each!(n => _mm512_add_ps(rest[n], low[n]));
+    let mut sum = [_mm512_set1_ps(SCALED[0]); 4];
     for coefficient in &SCALED[1..] {
-        sum = _mm512_add_ps(_mm512_mul_ps(sum, rest), _mm512_set1_ps(*coefficient));
+        sum = each!(n => _mm512_mul_ps(sum[n], rest[n]));
+        sum = each!(n => _mm512_add_ps(sum[n], _mm512_set1_ps(*coefficient)));
     }
     // Times two to the power `turns`, which stands in the low bits of `shifted`: a product that is a normal number.
-    let power = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
-    let exp = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum), power));
-    let sigmoid = _mm512_div_ps(one, _mm512_add_ps(one, exp));
+    let exp = each!(n => {
+        let power = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted[n]));
+        _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum[n]), power))
+    });
+    let below = each!(n => _mm512_add_ps(one, exp[n]));
+    let sigmoid = each!(n => _mm512_div_ps(one, below[n]));
     // Exact product: twice.
-    _mm512_fmsub_ps(_mm512_set1_ps(2.0), sigmoid, one)
+    each!(n => _mm512_fmsub_ps(_mm512_set1_ps(2.0), sigmoid[n], one))
 }
 
 /// The series of e^x in powers of x / -2.
@@ -340,33 +361,34 @@ const SCALED: [f32; 8] = {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn hard_sigmoid(x: __m512) -> __m512 {
-    let line = _mm512_mul_ps(x, _mm512_set1_ps(HARD_SLOPE));
-    let line = _mm512_add_ps(line, _mm512_set1_ps(0.5));
-    _mm512_min_ps(
-        _mm512_max_ps(line, _mm512_setzero_ps()),
-        _mm512_set1_ps(1.0),
-    )
+fn hard_sigmoid(x: Four) -> Four {
+    let line = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(HARD_SLOPE)));
+    let line = each!(n => _mm512_add_ps(line[n], _mm512_set1_ps(0.5)));
+    let line = each!(n => _mm512_max_ps(line[n], _mm512_setzero_ps()));
+    each!(n => _mm512_min_ps(line[n], _mm512_set1_ps(1.0)))
 }
 
-/// The new cell of step 1 from the sums of i and c.
+/// The new cells of step 1.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn first_cell(i: __m512, c: __m512) -> __m512 {
-    _mm512_mul_ps(hard_sigmoid(i), tanh(c))
+pub(super) fn first_cells(i: Four, c: Four) -> Four {
+    let (i, c) = (hard_sigmoid(i), tanh(c));
+    each!(n => _mm512_mul_ps(i[n], c[n]))
 }
 
-/// The new cell of step 2.
+/// The new cells of step 2.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn second_cell(i: __m512, f: __m512, c: __m512, before: __m512) -> __m512 {
-    let kept = _mm512_mul_ps(hard_sigmoid(f), before);
-    _mm512_add_ps(kept, _mm512_mul_ps(hard_sigmoid(i), tanh(c)))
+pub(super) fn second_cells(i: Four, f: Four, c: Four, before: Four) -> Four {
+    let new = first_cells(i, c);
+    let f = hard_sigmoid(f);
+    each!(n => _mm512_add_ps(_mm512_mul_ps(f[n], before[n]), new[n]))
 }
 
-/// The hidden state that a cell leaves through the gate o. A cell is at most two, one for each step.
+/// The hidden states that cells leave through the gate o. A cell is at most two, one for each step.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn hidden(o: __m512, cell: __m512) -> __m512 {
-    _mm512_mul_ps(hard_sigmoid(o), tanh_near(cell))
+pub(super) fn hidden(o: Four, cells: Four) -> Four {
+    let (o, cells) = (hard_sigmoid(o), tanh_near(cells));
+    each!(n => _mm512_mul_ps(o[n], cells[n]))
 }
