@@ -69,10 +69,15 @@ impl Four {
         Self([[[[0; LANES]; STRIP]; 2]; 2])
     }
 
-    /// Four pixels of one of the strips, of one of the groups.
+    /// Some pixels of one of the strips, of one of the groups; the first is a multiple of their number.
     #[inline(always)]
-    pub(super) fn four(&self, strip: usize, group: usize, first: usize) -> &[[i32; LANES]; 4] {
-        &self.0[strip][group].as_chunks().0[first / 4]
+    pub(super) fn pixels<const N: usize>(
+        &self,
+        strip: usize,
+        group: usize,
+        first: usize,
+    ) -> &[[i32; LANES]; N] {
+        &self.0[strip][group].as_chunks().0[first / N]
     }
 }
 
@@ -108,7 +113,7 @@ impl Full {
             let (run, pixel) = (self.done / (STRIP / 4), self.done % (STRIP / 4) * 4);
             let at = self.places[run] + pixel * pitch.pixel;
             let (strip, group) = (run / self.groups, run % self.groups);
-            let sums = sums.four(strip, group, pixel);
+            let sums = sums.pixels(strip, group, pixel);
             // SAFETY: four of the sixteen pixels of a place.
             unsafe { finish.four(sums, group, at, pitch, tail) };
             self.done += 1;
@@ -250,34 +255,46 @@ pub(super) unsafe fn tile(
         );
         let mut w = weights;
         if block.groups == 2 {
-            for y in 0..job.weights.rows {
-                let [mut a, mut b] = starts.map(|start| plane.add(start + y * row));
-                for _ in 0..steps {
-                    asm!(
-                        "tileloadd tmm4, [{a} + {pixel}]",
-                        "tileloadd tmm6, [{w} + {line}]",
-                        "tileloadd tmm5, [{b} + {pixel}]",
-                        "tdpbusd tmm0, tmm4, tmm6",
-                        "tileloadd tmm7, [{v} + {line}]",
-                        "tdpbusd tmm2, tmm5, tmm6",
-                        "tdpbusd tmm1, tmm4, tmm7",
-                        "tdpbusd tmm3, tmm5, tmm7",
-                        a = in(reg) a, b = in(reg) b, w = in(reg) w, v = in(reg) w.add(block.group),
-                        pixel = in(reg) pixel, line = in(reg) STEP,
-                        options(nostack, readonly),
-                    );
-                    a = a.add(STEP);
-                    b = b.add(STEP);
-                    w = w.add(LANES * STEP);
-                    between();
-                }
+            // Many input channels mean weights that no first cache holds; they should not push out what it does hold.
+            macro_rules! all {
+                ($load:literal) => {
+                    for y in 0..job.weights.rows {
+                        let [mut a, mut b] = starts.map(|start| plane.add(start + y * row));
+                        for _ in 0..steps {
+                            asm!(
+                                "tileloadd tmm4, [{a} + {pixel}]",
+                                concat!($load, " tmm6, [{w} + {line}]"),
+                                "tileloadd tmm5, [{b} + {pixel}]",
+                                "tdpbusd tmm0, tmm4, tmm6",
+                                concat!($load, " tmm7, [{v} + {line}]"),
+                                "tdpbusd tmm2, tmm5, tmm6",
+                                "tdpbusd tmm1, tmm4, tmm7",
+                                "tdpbusd tmm3, tmm5, tmm7",
+                                a = in(reg) a, b = in(reg) b,
+                                w = in(reg) w, v = in(reg) w.add(block.group),
+                                pixel = in(reg) pixel, line = in(reg) STEP,
+                                options(nostack, readonly),
+                            );
+                            a = a.add(STEP);
+                            b = b.add(STEP);
+                            w = w.add(LANES * STEP);
+                            between();
+                        }
+                    }
+                };
+            }
+            if pixel >= STEP {
+                all!("tileloaddt1");
+            } else {
+                all!("tileloadd");
             }
             asm!(
                 "tilestored [{out} + {line}], tmm0",
                 "tilestored [{out} + {line} + {tile}], tmm1",
                 "tilestored [{out} + {line} + {tile2}], tmm2",
                 "tilestored [{out} + {line} + {tile3}], tmm3",
-                out = in(reg) out, line = in(reg) STEP, tile = const TILE, tile2 = const 2 * TILE, tile3 = const 3 * TILE,
+                out = in(reg) out, line = in(reg) STEP, tile = const TILE,
+                tile2 = const 2 * TILE, tile3 = const 3 * TILE,
                 options(nostack),
             );
         } else {

@@ -2,7 +2,7 @@
 
 use super::amx::{self, Four, STRIP};
 use super::lstm::{Cells, Input, Output};
-use super::wide::{self, Offset, Pre, Rounder};
+use super::wide::{self, Offset, Pre, Rounder, TOGETHER};
 use super::{Geometry, Isa, Job, LANES};
 use std::arch::x86_64::{__m512, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
 use std::ops::Range;
@@ -24,13 +24,13 @@ struct Part {
 /// What comes next of a part: the cells of four pixels, or their hidden states. Cells go ahead of hidden states, so
 /// that the processor has two short chains of operations beside each other instead of a long one.
 enum Unit {
-    Cells(Pixels),
-    Hidden(Pixels),
+    Cells(Some),
+    Hidden(Some),
     Nothing,
 }
 
 /// Four pixels of a part.
-struct Pixels {
+struct Some {
     strip: usize,
     /// The first one, in its strip.
     x: usize,
@@ -57,7 +57,7 @@ impl Part {
         let mut part = Self {
             sixteen: sixteens.start,
             sixteens: sixteens.len(),
-            all: strips.len() * sixteens.len() * STRIP / 2 + 2,
+            all: 2 * strips.len() * sixteens.len() * (STRIP / TOGETHER) + 2,
             ..Self::default()
         };
         let reach = (STRIP - 1) * g.channels + sixteens.end * LANES;
@@ -85,12 +85,12 @@ impl Part {
     }
 
     #[inline(always)]
-    fn four(&self, n: usize, channels: usize) -> Pixels {
-        let (x, run) = (n % (STRIP / 4) * 4, n / (STRIP / 4));
+    fn four(&self, n: usize, channels: usize) -> Some {
+        let (x, run) = (n % (STRIP / TOGETHER) * TOGETHER, n / (STRIP / TOGETHER));
         // There are one or two.
         let (strip, sixteen) = (run >> (self.sixteens - 1) & 1, run & (self.sixteens - 1));
         let more = x * channels + (self.sixteen + sixteen) * LANES;
-        Pixels {
+        Some {
             strip,
             x,
             sixteen,
@@ -312,8 +312,8 @@ unsafe fn first_some(
             Unit::Cells(p) => {
                 let gate = 3 * p.sixteen;
                 let pre = &pre[part.sixteen + p.sixteen];
-                let i = pre[0].one(sums[gate / 2].four(p.strip, gate % 2, p.x));
-                let c = pre[2].one(sums[gate / 2 + 1].four(p.strip, gate % 2, p.x));
+                let i = pre[0].one(sums[gate / 2].pixels(p.strip, gate % 2, p.x));
+                let c = pre[2].one(sums[gate / 2 + 1].pixels(p.strip, gate % 2, p.x));
                 // SAFETY: `Part::new` has looked at how far they reach.
                 unsafe {
                     let to = cells.floats.as_mut_ptr().add(p.cell);
@@ -325,10 +325,10 @@ unsafe fn first_some(
             Unit::Hidden(p) => {
                 let gate = 3 * p.sixteen + 1;
                 let pre = &pre[part.sixteen + p.sixteen][1];
-                let o = pre.one(sums[gate / 2].four(p.strip, gate % 2, p.x));
+                let o = pre.one(sums[gate / 2].pixels(p.strip, gate % 2, p.x));
                 // SAFETY: as above.
                 unsafe {
-                    let cells = four(cells.floats.as_ptr().add(p.cell), channels);
+                    let cells = floats(cells.floats.as_ptr().add(p.cell), channels);
                     let out = hidden.plane.as_mut_ptr().add(p.plane);
                     to.store(wide::hidden(o, cells), out, channels);
                 }
@@ -366,9 +366,9 @@ unsafe fn second_rows(
     let mut part = Part::none();
     let mut turn = 0;
     // Cells of the part, which nobody reads after its hidden states.
-    let mut states = [[[_mm512_setzero_ps(); 4]; STRIP / 4]; 2];
+    let mut states = [[[_mm512_setzero_ps(); TOGETHER]; STRIP / TOGETHER]; 2];
     let steps = 2 * (amx::steps(&jobs[0]) + amx::steps(&jobs[1]));
-    let most = (STRIP + 2).div_ceil(steps);
+    let most = (4 * STRIP / TOGETHER + 2).div_ceil(steps);
     // SAFETY: as in `first_rows`.
     unsafe {
         amx::begin();
@@ -447,7 +447,7 @@ unsafe fn second_some(
     recurrent: &[[__m512; 4]],
     channels: usize,
     cells: &Cells,
-    states: &mut [[wide::Four; STRIP / 4]; 2],
+    states: &mut [[wide::Pixels; STRIP / TOGETHER]; 2],
     out: &mut Output,
     to: &Rounder,
 ) {
@@ -458,28 +458,31 @@ unsafe fn second_some(
         match part.next(channels) {
             Unit::Cells(p) => {
                 let i = pre[0].two(
-                    if_skip.four(p.strip, 0, p.x),
-                    if_back.four(p.strip, 0, p.x),
+                    if_skip.pixels(p.strip, 0, p.x),
+                    if_back.pixels(p.strip, 0, p.x),
                     recurrent[0],
                 );
                 let f = pre[1].two(
-                    if_skip.four(p.strip, 1, p.x),
-                    if_back.four(p.strip, 1, p.x),
+                    if_skip.pixels(p.strip, 1, p.x),
+                    if_back.pixels(p.strip, 1, p.x),
                     recurrent[1],
                 );
                 let c = pre[3].two(
-                    oc_skip.four(p.strip, 1, p.x),
-                    oc_back.four(p.strip, 1, p.x),
+                    oc_skip.pixels(p.strip, 1, p.x),
+                    oc_back.pixels(p.strip, 1, p.x),
                     recurrent[3],
                 );
                 // SAFETY: `Part::new` has looked at how far they reach.
-                let before = unsafe { four(cells.floats.as_ptr().add(p.cell), channels) };
-                states[p.strip][p.x / 4] = wide::second_cells(i, f, c, before);
+                let before = unsafe { floats(cells.floats.as_ptr().add(p.cell), channels) };
+                states[p.strip][p.x / TOGETHER] = wide::second_cells(i, f, c, before);
             }
             Unit::Hidden(p) => {
-                let (o, back) = (oc_skip.four(p.strip, 0, p.x), oc_back.four(p.strip, 0, p.x));
+                let (o, back) = (
+                    oc_skip.pixels(p.strip, 0, p.x),
+                    oc_back.pixels(p.strip, 0, p.x),
+                );
                 let o = pre[2].two(o, back, recurrent[2]);
-                let hidden = wide::hidden(o, states[p.strip][p.x / 4]);
+                let hidden = wide::hidden(o, states[p.strip][p.x / TOGETHER]);
                 // SAFETY: as above.
                 unsafe { to.store(hidden, out.plane.as_mut_ptr().add(p.plane), channels) };
             }
@@ -488,20 +491,17 @@ unsafe fn second_some(
     }
 }
 
-/// Sixteen channels of four pixels.
+/// Sixteen channels of some pixels.
 ///
 /// # Safety
 /// They are there.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn four(first: *const f32, step: usize) -> wide::Four {
-    // SAFETY: by the caller's promise.
-    unsafe {
-        [
-            _mm512_loadu_ps(first),
-            _mm512_loadu_ps(first.add(step)),
-            _mm512_loadu_ps(first.add(2 * step)),
-            _mm512_loadu_ps(first.add(3 * step)),
-        ]
+unsafe fn floats(first: *const f32, step: usize) -> wide::Pixels {
+    let mut all = [_mm512_setzero_ps(); TOGETHER];
+    for (n, all) in all.iter_mut().enumerate() {
+        // SAFETY: by the caller's promise.
+        *all = unsafe { _mm512_loadu_ps(first.add(n * step)) };
     }
+    all
 }

@@ -49,7 +49,7 @@ pub struct Output<'a> {
 #[must_use]
 pub fn pass(isa: Isa, state: Geometry) -> usize {
     let pixels = match isa {
-        Isa::Amx => 512,
+        Isa::Amx => 1024,
         _ => 16 * 1024 / (4 * state.channels),
     };
     (pixels / state.columns).max(1)

@@ -209,20 +209,23 @@ unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, s
     }
 }
 
-/// Four pixels of sixteen channels. One alone is a chain of forty operations, each of which waits for the one
-/// before; the processor looks not far enough ahead to find the next pixel's by itself.
-pub(super) type Four = [__m512; 4];
+/// Pixels that go through the gates together. One alone is a chain of forty operations, each of which waits for the
+/// one before; the processor does not look far enough ahead to find the next pixel's by itself.
+pub(super) const TOGETHER: usize = 4;
 
-/// The same operation on each of four.
+/// Sixteen channels of some pixels.
+pub(super) type Pixels = [__m512; TOGETHER];
+
+/// The same operation on each of them.
 macro_rules! each {
     ($n:ident => $operation:expr) => {{
-        let mut four = [_mm512_setzero_ps(); 4];
+        let mut all = [_mm512_setzero_ps(); TOGETHER];
         let mut $n = 0;
-        while $n < 4 {
-            four[$n] = $operation;
+        while $n < TOGETHER {
+            all[$n] = $operation;
             $n += 1;
         }
-        four
+        all
     }};
 }
 
@@ -245,7 +248,7 @@ impl Pre {
     /// From one convolution.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    pub fn one(&self, sums: &[[i32; LANES]; 4]) -> Four {
+    pub fn one(&self, sums: &[[i32; LANES]; TOGETHER]) -> Pixels {
         let scaled = scaled(sums, self.scale);
         each!(n => _mm512_add_ps(scaled[n], self.bias))
     }
@@ -253,7 +256,12 @@ impl Pre {
     /// From two, of which the second has a scale of its own.
     #[target_feature(enable = "avx512f")]
     #[inline]
-    pub fn two(&self, sums: &[[i32; LANES]; 4], more: &[[i32; LANES]; 4], scale: __m512) -> Four {
+    pub fn two(
+        &self,
+        sums: &[[i32; LANES]; TOGETHER],
+        more: &[[i32; LANES]; TOGETHER],
+        scale: __m512,
+    ) -> Pixels {
         let (sums, more) = (scaled(sums, self.scale), scaled(more, scale));
         each!(n => _mm512_add_ps(_mm512_add_ps(sums[n], more[n]), self.bias))
     }
@@ -261,7 +269,7 @@ impl Pre {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn scaled(sums: &[[i32; LANES]; 4], scale: __m512) -> Four {
+fn scaled(sums: &[[i32; LANES]; TOGETHER], scale: __m512) -> Pixels {
     each!(n => _mm512_mul_ps(_mm512_cvtepi32_ps(whole(&sums[n])), scale))
 }
 
@@ -284,24 +292,26 @@ impl Rounder {
         })
     }
 
-    /// Stores four pixels. The quotient is corrected by its remainder twice, after which it is the one that a
+    /// Stores some pixels. The quotient is corrected by its remainder twice, after which it is the one that a
     /// division rounds to (Markstein's theorem: the first correction leaves it next to the true value at most).
     ///
     /// # Safety
-    /// Writes 16 bytes at each of four multiples of `step` from `out` on.
+    /// Writes 16 bytes at each of their multiples of `step` from `out` on.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    pub unsafe fn store(&self, x: Four, out: *mut u8, step: usize) {
+    pub unsafe fn store(&self, x: Pixels, out: *mut u8, step: usize) {
         let mut quotient = each!(n => _mm512_mul_ps(x[n], self.inverse));
         for _ in 0..2 {
             let rest = each!(n => _mm512_fnmadd_ps(quotient[n], self.scale, x[n]));
             quotient = each!(n => _mm512_fmadd_ps(rest[n], self.inverse, quotient[n]));
         }
-        let [a, b, c, d] = quotient;
-        let low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
-        let high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
-        // SAFETY: by the caller's promise.
-        unsafe { four_bytes(low, high, self.zero, out, step) };
+        for (n, four) in quotient.as_chunks::<4>().0.iter().enumerate() {
+            let [a, b, c, d] = *four;
+            let low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+            let high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
+            // SAFETY: by the caller's promise.
+            unsafe { four_bytes(low, high, self.zero, out.add(4 * n * step), step) };
+        }
     }
 }
 
@@ -309,7 +319,7 @@ impl Rounder {
 /// of -2, which no rounding notices.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn tanh(x: Four) -> Four {
+fn tanh(x: Pixels) -> Pixels {
     let (least, most) = (_mm512_set1_ps(-FAR / 2.0), _mm512_set1_ps(FAR / 2.0));
     let x = each!(n => _mm512_max_ps(x[n], least));
     tanh_near(each!(n => _mm512_min_ps(x[n], most)))
@@ -318,7 +328,7 @@ fn tanh(x: Four) -> Four {
 /// The same for |x| up to [`FAR`] / 2.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn tanh_near(x: Four) -> Four {
+fn tanh_near(x: Pixels) -> Pixels {
     let one = _mm512_set1_ps(1.0);
     let round = _mm512_set1_ps(ROUND);
     let by_log = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(-2.0 * LOG2_E)));
@@ -328,7 +338,7 @@ fn tanh_near(x: Four) -> Four {
     let rest = each!(n => _mm512_fmadd_ps(turns[n], _mm512_set1_ps(LN_2_HIGH / 2.0), x[n]));
     let low = each!(n => _mm512_mul_ps(turns[n], _mm512_set1_ps(LN_2_LOW / 2.0)));
     let rest = each!(n => _mm512_add_ps(rest[n], low[n]));
-    let mut sum = [_mm512_set1_ps(SCALED[0]); 4];
+    let mut sum = [_mm512_set1_ps(SCALED[0]); TOGETHER];
     for coefficient in &SCALED[1..] {
         sum = each!(n => _mm512_mul_ps(sum[n], rest[n]));
         sum = each!(n => _mm512_add_ps(sum[n], _mm512_set1_ps(*coefficient)));
@@ -361,7 +371,7 @@ const SCALED: [f32; 8] = {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn hard_sigmoid(x: Four) -> Four {
+fn hard_sigmoid(x: Pixels) -> Pixels {
     let line = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(HARD_SLOPE)));
     let line = each!(n => _mm512_add_ps(line[n], _mm512_set1_ps(0.5)));
     let line = each!(n => _mm512_max_ps(line[n], _mm512_setzero_ps()));
@@ -371,7 +381,7 @@ fn hard_sigmoid(x: Four) -> Four {
 /// The new cells of step 1.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn first_cells(i: Four, c: Four) -> Four {
+pub(super) fn first_cells(i: Pixels, c: Pixels) -> Pixels {
     let (i, c) = (hard_sigmoid(i), tanh(c));
     each!(n => _mm512_mul_ps(i[n], c[n]))
 }
@@ -379,7 +389,7 @@ pub(super) fn first_cells(i: Four, c: Four) -> Four {
 /// The new cells of step 2.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn second_cells(i: Four, f: Four, c: Four, before: Four) -> Four {
+pub(super) fn second_cells(i: Pixels, f: Pixels, c: Pixels, before: Pixels) -> Pixels {
     let new = first_cells(i, c);
     let f = hard_sigmoid(f);
     each!(n => _mm512_add_ps(_mm512_mul_ps(f[n], before[n]), new[n]))
@@ -388,7 +398,7 @@ pub(super) fn second_cells(i: Four, f: Four, c: Four, before: Four) -> Four {
 /// The hidden states that cells leave through the gate o. A cell is at most two, one for each step.
 #[target_feature(enable = "avx512f")]
 #[inline]
-pub(super) fn hidden(o: Four, cells: Four) -> Four {
+pub(super) fn hidden(o: Pixels, cells: Pixels) -> Pixels {
     let (o, cells) = (hard_sigmoid(o), tanh_near(cells));
     each!(n => _mm512_mul_ps(o[n], cells[n]))
 }
