@@ -366,3 +366,43 @@ proptest! {
         }
     }
 }
+
+/// Where a rounding decides: quotients that lie at the middle between two bytes, and the floats around.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn bytes_without_a_division_are_those_of_a_division() {
+    use super::wide::{Rounder, TOGETHER};
+    use std::arch::x86_64::_mm512_loadu_ps;
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn bytes(x: &[f32; 16 * TOGETHER], quantum: Quantum) -> [u8; 16 * TOGETHER] {
+        let rounder = Rounder::new(quantum).unwrap();
+        let mut out = [0; 16 * TOGETHER];
+        // SAFETY: sixteen floats each, and a place for as many bytes.
+        unsafe {
+            let pixels = std::array::from_fn(|n| _mm512_loadu_ps(x[16 * n..].as_ptr()));
+            rounder.store(pixels, out.as_mut_ptr(), 16);
+        }
+        out
+    }
+
+    if !Isa::available().contains(&Isa::Vnni) {
+        return;
+    }
+    let mut stream = Stream(20_261_127);
+    for _ in 0..200 {
+        let scale = (stream.next() % 20_000 + 500) as f32 * 1e-6 + stream.next() as f32 * 1e-17;
+        let zero = stream.next() as u8;
+        let quantum = Quantum { scale, zero };
+        let near = (-260..260).flat_map(|half| {
+            let middle = (half as f32 + 0.5) * scale;
+            (-8..8).map(move |ulps| f32::from_bits(middle.to_bits().wrapping_add_signed(ulps)))
+        });
+        let near: Vec<f32> = near.filter(|x| x.abs() <= 1.0).collect();
+        for x in near.as_chunks::<{ 16 * TOGETHER }>().0 {
+            // SAFETY: the processor was asked above.
+            let found = unsafe { bytes(x, quantum) };
+            assert_eq!(found, x.map(|x| quantum.byte(x)), "{scale} {x:?}");
+        }
+    }
+}
