@@ -21,7 +21,7 @@ struct Part {
     all: usize,
 }
 
-/// What comes next of a part: the cells of four pixels, or their hidden states. Cells go ahead of hidden states, so
+/// What comes next of a part: the cells of some pixels, or their hidden states. Cells go ahead of hidden states, so
 /// that the processor has two short chains of operations beside each other instead of a long one.
 enum Unit {
     Cells(Some),
@@ -29,7 +29,7 @@ enum Unit {
     Nothing,
 }
 
-/// Four pixels of a part.
+/// Pixels of a part.
 struct Some {
     strip: usize,
     /// The first one, in its strip.
@@ -76,16 +76,16 @@ impl Part {
         self.done += 1;
         // Hidden states are one behind.
         if !hidden && self.done + 1 < self.all {
-            Unit::Cells(self.four(n, channels))
+            Unit::Cells(self.some(n, channels))
         } else if hidden && n > 0 {
-            Unit::Hidden(self.four(n - 1, channels))
+            Unit::Hidden(self.some(n - 1, channels))
         } else {
             Unit::Nothing
         }
     }
 
     #[inline(always)]
-    fn four(&self, n: usize, channels: usize) -> Some {
+    fn some(&self, n: usize, channels: usize) -> Some {
         let (x, run) = (n % (STRIP / TOGETHER) * TOGETHER, n / (STRIP / TOGETHER));
         // There are one or two.
         let (strip, sixteen) = (run >> (self.sixteens - 1) & 1, run & (self.sixteens - 1));

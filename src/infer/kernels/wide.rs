@@ -178,6 +178,13 @@ unsafe fn bytes(sums: &[[i32; LANES]; 4], scale: __m512, zero: u8, out: *mut u8,
     unsafe { four_bytes(low, high, zero, out, step) };
 }
 
+/// Pixels that lie in columns of four bytes become rows.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn rows() -> __m512i {
+    _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+}
+
 /// Adds the zero point and clamps. In 16 bits come two pixels, four channels of the one and four of the
 /// other by turns.
 ///
@@ -187,9 +194,7 @@ unsafe fn bytes(sums: &[[i32; LANES]; 4], scale: __m512, zero: u8, out: *mut u8,
 #[inline]
 unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, step: usize) {
     let (low, high) = (_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero));
-    // The pixels lie in columns of four bytes; this makes them rows.
-    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    let all = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+    let all = _mm512_permutexvar_epi32(rows(), _mm512_packus_epi16(low, high));
     // SAFETY: by the caller's promise.
     unsafe {
         if step == LANES {
@@ -210,8 +215,8 @@ unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, s
 }
 
 /// Pixels that go through the gates together. One alone is a chain of forty operations, each of which waits for the
-/// one before; the processor does not look far enough ahead to find the next pixel's by itself.
-pub(super) const TOGETHER: usize = 4;
+/// one before; more fill the processor's view, so that it does not see the tiles beside them.
+pub(super) const TOGETHER: usize = 2;
 
 /// Sixteen channels of some pixels.
 pub(super) type Pixels = [__m512; TOGETHER];
@@ -305,12 +310,17 @@ impl Rounder {
             let rest = each!(n => _mm512_fnmadd_ps(quotient[n], self.scale, x[n]));
             quotient = each!(n => _mm512_fmadd_ps(rest[n], self.inverse, quotient[n]));
         }
-        for (n, four) in quotient.as_chunks::<4>().0.iter().enumerate() {
-            let [a, b, c, d] = *four;
-            let low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
-            let high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
+        for (n, pair) in quotient.as_chunks::<2>().0.iter().enumerate() {
+            let both = _mm512_packs_epi32(_mm512_cvtps_epi32(pair[0]), _mm512_cvtps_epi32(pair[1]));
+            let both = _mm512_adds_epi16(both, self.zero);
+            let rows = _mm512_permutexvar_epi32(rows(), _mm512_packus_epi16(both, both));
+            let rows = _mm512_castsi512_si256(rows);
             // SAFETY: by the caller's promise.
-            unsafe { four_bytes(low, high, self.zero, out.add(4 * n * step), step) };
+            unsafe {
+                let out = out.add(2 * n * step);
+                _mm_storeu_si128(out.cast(), _mm256_castsi256_si128(rows));
+                _mm_storeu_si128(out.add(step).cast(), _mm256_extracti128_si256::<1>(rows));
+            }
         }
     }
 }

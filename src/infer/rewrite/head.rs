@@ -22,7 +22,7 @@ pub(super) struct Head {
 }
 
 /// Rows that one pass takes.
-const PASS: usize = 4;
+const PASS: usize = 16;
 
 impl Work for Head {
     fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
