@@ -89,12 +89,14 @@ struct Full {
     /// Where they go: a strip's groups, then the next strip's.
     places: [usize; 4],
     all: usize,
-    /// Fours of pixels that are done.
+    /// A strip's two groups lie together.
+    paired: bool,
+    /// What is done: fours of pixels of a group, or twos of both.
     done: usize,
 }
 
 impl Full {
-    /// Finishes up to so many fours of pixels.
+    /// Finishes up to so many times four pixels of a group.
     ///
     /// # Safety
     /// The places lie in the tail's output, which is of this pitch.
@@ -110,9 +112,19 @@ impl Full {
     ) {
         let until = (self.all * STRIP / 4).min(self.done.saturating_add(most));
         while self.done < until {
+            if self.paired {
+                let (strip, pixel) = (self.done / (STRIP / 2) & 1, self.done % (STRIP / 2) * 2);
+                let at = self.places[2 * strip] + pixel * pitch.pixel;
+                let both = [sums.pixels(strip, 0, pixel), sums.pixels(strip, 1, pixel)];
+                // SAFETY: two of the sixteen pixels of a place.
+                unsafe { finish.two(both, at, pitch, tail) };
+                self.done += 1;
+                continue;
+            }
             let (run, pixel) = (self.done / (STRIP / 4), self.done % (STRIP / 4) * 4);
             let at = self.places[run] + pixel * pitch.pixel;
-            let (strip, group) = (run / self.groups, run % self.groups);
+            // There are one or two.
+            let (strip, group) = (run >> (self.groups - 1) & 1, run & (self.groups - 1));
             let sums = sums.pixels(strip, group, pixel);
             // SAFETY: four of the sixteen pixels of a place.
             unsafe { finish.four(sums, group, at, pitch, tail) };
@@ -185,6 +197,7 @@ pub(super) unsafe fn conv(job: &Job, tail: &mut Tail) {
                     full.all += 1;
                 }
             }
+            full.paired = finish.groups == 2 && full.places[1] == full.places[0] + LANES;
             turn = 1 - turn;
         }
     }

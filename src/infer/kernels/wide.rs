@@ -109,6 +109,54 @@ impl Finish {
         at
     }
 
+    /// Finishes both groups of two pixels, whose bytes or floats lie together.
+    ///
+    /// # Safety
+    /// The place is one of [`Finish::place`] for this tail and the first group, plus at most fourteen pixels, and that
+    /// of the second group follows it.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub unsafe fn two(
+        &self,
+        [first, second]: [&[[i32; LANES]; 2]; 2],
+        at: usize,
+        pitch: Pitch,
+        tail: &mut Tail,
+    ) {
+        let ([a, b], step) = (self.scale, pitch.pixel);
+        match tail {
+            Tail::Bytes(bytes) => {
+                let zero = _mm512_set1_epi16(i16::from(bytes.zero));
+                let low = _mm512_packs_epi32(byte(&first[0], a), byte(&second[0], b));
+                let high = _mm512_packs_epi32(byte(&first[1], a), byte(&second[1], b));
+                let all = clamped(low, high, zero);
+                // SAFETY: by the caller's promise.
+                unsafe {
+                    let out = bytes.out.as_mut_ptr().add(at);
+                    if step == 2 * LANES {
+                        _mm512_storeu_si512(out.cast(), all);
+                    } else {
+                        _mm256_storeu_si256(out.cast(), _mm512_castsi512_si256(all));
+                        let next = _mm512_extracti64x4_epi64::<1>(all);
+                        _mm256_storeu_si256(out.add(step).cast(), next);
+                    }
+                }
+            }
+            Tail::Floats { out, .. } => {
+                for n in 0..2 {
+                    let one = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(&first[n])), a);
+                    let two = _mm512_mul_ps(_mm512_cvtepi32_ps(whole(&second[n])), b);
+                    // SAFETY: as above.
+                    unsafe {
+                        let out = out.as_mut_ptr().add(at + n * step);
+                        _mm512_storeu_ps(out, one);
+                        _mm512_storeu_ps(out.add(LANES), two);
+                    }
+                }
+            }
+        }
+    }
+
     /// Finishes four of the sixteen pixels of a place.
     ///
     /// # Safety
@@ -173,9 +221,20 @@ unsafe fn bytes(sums: &[[i32; LANES]; 4], scale: __m512, zero: u8, out: *mut u8,
     let (a, b) = (byte(&sums[0], scale), byte(&sums[1], scale));
     let (c, d) = (byte(&sums[2], scale), byte(&sums[3], scale));
     let (low, high) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-    let zero = _mm512_set1_epi16(i16::from(zero));
+    let all = clamped(low, high, _mm512_set1_epi16(i16::from(zero)));
     // SAFETY: by the caller's promise.
-    unsafe { four_bytes(low, high, zero, out, step) };
+    unsafe {
+        if step == LANES {
+            return _mm512_storeu_si512(out.cast(), all);
+        }
+        _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(all));
+        let next = _mm512_extracti32x4_epi32::<1>(all);
+        _mm_storeu_si128(out.add(step).cast(), next);
+        let next = _mm512_extracti32x4_epi32::<2>(all);
+        _mm_storeu_si128(out.add(2 * step).cast(), next);
+        let next = _mm512_extracti32x4_epi32::<3>(all);
+        _mm_storeu_si128(out.add(3 * step).cast(), next);
+    }
 }
 
 /// Pixels that lie in columns of four bytes become rows.
@@ -185,33 +244,13 @@ fn rows() -> __m512i {
     _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
 }
 
-/// Adds the zero point and clamps. In 16 bits come two pixels, four channels of the one and four of the
-/// other by turns.
-///
-/// # Safety
-/// Writes 16 bytes at each of four multiples of `step` from `out` on.
+/// Adds the zero point and clamps. In 16 bits come two runs of sixteen, four of the one and four of the other by
+/// turns; out come four runs.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-unsafe fn four_bytes(low: __m512i, high: __m512i, zero: __m512i, out: *mut u8, step: usize) {
+fn clamped(low: __m512i, high: __m512i, zero: __m512i) -> __m512i {
     let (low, high) = (_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero));
-    let all = _mm512_permutexvar_epi32(rows(), _mm512_packus_epi16(low, high));
-    // SAFETY: by the caller's promise.
-    unsafe {
-        if step == LANES {
-            _mm512_storeu_si512(out.cast(), all);
-        } else {
-            _mm_storeu_si128(out.cast(), _mm512_castsi512_si128(all));
-            _mm_storeu_si128(out.add(step).cast(), _mm512_extracti32x4_epi32::<1>(all));
-            _mm_storeu_si128(
-                out.add(2 * step).cast(),
-                _mm512_extracti32x4_epi32::<2>(all),
-            );
-            _mm_storeu_si128(
-                out.add(3 * step).cast(),
-                _mm512_extracti32x4_epi32::<3>(all),
-            );
-        }
-    }
+    _mm512_permutexvar_epi32(rows(), _mm512_packus_epi16(low, high))
 }
 
 /// Pixels that go through the gates together. One alone is a chain of forty operations, each of which waits for the
