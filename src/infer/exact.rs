@@ -11,13 +11,26 @@ use tract_core::ops::math::Tanh;
 use tract_core::ops::nn::Sigmoid;
 
 /// log2(e), and ln 2 in two parts: the first one has few bits, so its product with a small integer is exact.
-const LOG2_E: f32 = std::f32::consts::LOG2_E;
-const LN_2_HIGH: f32 = 0.693_359_4;
-const LN_2_LOW: f32 = -2.121_944_4e-4;
+pub(super) const LOG2_E: f32 = std::f32::consts::LOG2_E;
+pub(super) const LN_2_HIGH: f32 = 0.693_359_4;
+pub(super) const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// Adding this to a float below 2^22 leaves its nearest integer in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// Beyond it the sigmoid is 0 or 1 to the last bit of f32 or nearly so, and 2^n stays a normal number.
-const FAR: f32 = 87.0;
+pub(super) const FAR: f32 = 87.0;
+/// Taylor's series of e^x; the rest is at most ln 2 / 2, where the eighth power counts no more.
+pub(super) const SERIES: [f32; 8] = [
+    1.0 / 5040.0,
+    1.0 / 720.0,
+    1.0 / 120.0,
+    1.0 / 24.0,
+    1.0 / 6.0,
+    0.5,
+    1.0,
+    1.0,
+];
+/// How steep Keras' hard sigmoid is.
+pub(super) const HARD_SLOPE: f32 = 0.2;
 
 /// The nearest integer, half to even, for |x| < 2^22. A cast would do; this is what vectorises everywhere.
 #[inline(always)]
@@ -29,7 +42,7 @@ pub(super) fn round(x: f32) -> i32 {
 /// Keras' hard sigmoid: clip(0.2 x + 0.5, 0, 1) (pipeline section 6.1).
 #[inline(always)]
 pub(super) fn hard_sigmoid(x: f32) -> f32 {
-    (x * 0.2 + 0.5).clamp(0.0, 1.0)
+    (x * HARD_SLOPE + 0.5).clamp(0.0, 1.0)
 }
 
 /// e to the power x, within 2e-7 of itself, for |x| <= [`FAR`].
@@ -38,17 +51,8 @@ fn exp(x: f32) -> f32 {
     let whole = round(x * LOG2_E);
     let turns = (x * LOG2_E + ROUND) - ROUND;
     let rest = (x - turns * LN_2_HIGH) - turns * LN_2_LOW;
-    // Taylor's series; the rest is at most ln 2 / 2, where the eighth power counts no more.
-    let mut sum = 1.0 / 5040.0;
-    for coefficient in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
+    let mut sum = SERIES[0];
+    for coefficient in &SERIES[1..] {
         sum = sum * rest + coefficient;
     }
     // A whole number between -126 and 126, so the exponent stays one of a normal number.

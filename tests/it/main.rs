@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod acquisition;
+mod back_to_back;
 mod beside;
 mod box_process;
 mod commitment;

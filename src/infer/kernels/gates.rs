@@ -1,9 +1,9 @@
 //! The gates of a ConvLSTM (pipeline section 6.1), on pixels of floats.
 //!
 //! Written as plain loops and compiled once per instruction set. No operation is fused, so all of
-//! them give the same bits.
+//! them give the same bits. Channels come by sixteens: all gates of the first sixteen, then of the next.
 
-use super::{Isa, per_isa};
+use super::{Isa, LANES, per_isa};
 use crate::infer::exact::{hard_sigmoid, round, tanh};
 
 /// Scale and zero point of a byte.
@@ -30,27 +30,36 @@ impl Quantum {
     }
 }
 
-/// Step 1, whose state before is zero, of as many channels as `bias` has thirds: `pre` has the blocks i, o, c of one pixel.
-/// Leaves the cell and the hidden state.
+#[inline(always)]
+fn quantize_loop(quantum: Quantum, floats: &[f32], out: &mut [u8]) {
+    for (out, &x) in out.iter_mut().zip(floats) {
+        *out = quantum.byte(x);
+    }
+}
+
+/// Step 1, whose state before is zero: `pre` has i, o, c. Leaves the cell and the hidden state.
 #[inline(always)]
 fn first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum) {
-    let f = bias.len() / 3;
-    let (bi, bo, bc) = (&bias[..f], &bias[f..2 * f], &bias[2 * f..3 * f]);
-    for ((pre, cell), hidden) in pre
-        .chunks_exact(3 * f)
-        .zip(cell.chunks_exact_mut(f))
-        .zip(hidden.chunks_exact_mut(f))
+    let bias = bias.as_chunks::<{ 3 * LANES }>().0;
+    let pre = pre.as_chunks::<{ 3 * LANES }>().0.iter();
+    let cells = cell.as_chunks_mut::<LANES>().0;
+    let hidden = hidden.as_chunks_mut::<LANES>().0;
+    let state = cells.iter_mut().zip(hidden);
+    for (((pre, bias), cell), hidden) in pre
+        .zip(bias.iter().cycle())
+        .zip(state)
+        .map(|(both, (cell, hidden))| ((both, cell), hidden))
     {
-        let (i, o, c) = (&pre[..f], &pre[f..2 * f], &pre[2 * f..3 * f]);
-        for n in 0..f {
-            let state = hard_sigmoid(i[n] + bi[n]) * tanh(c[n] + bc[n]);
+        for n in 0..LANES {
+            let at = |block: usize| pre[block * LANES + n] + bias[block * LANES + n];
+            let state = hard_sigmoid(at(0)) * tanh(at(2));
             cell[n] = state;
-            hidden[n] = quantum.byte(hard_sigmoid(o[n] + bo[n]) * tanh(state));
+            hidden[n] = quantum.byte(hard_sigmoid(at(1)) * tanh(state));
         }
     }
 }
 
-/// Step 2, of as many channels as `bias` has quarters: `skip` and `hidden` have the blocks i, f, o, c of one pixel; leaves the hidden state.
+/// Step 2: `skip` and `hidden` have i, f, o, c. Leaves the hidden state.
 #[inline(always)]
 fn second_loop(
     skip: &[f32],
@@ -60,29 +69,26 @@ fn second_loop(
     out: &mut [u8],
     quantum: Quantum,
 ) {
-    let f = bias.len() / 4;
-    let (bi, bf, bo, bc) = (
-        &bias[..f],
-        &bias[f..2 * f],
-        &bias[2 * f..3 * f],
-        &bias[3 * f..4 * f],
-    );
-    let pixels = skip.chunks_exact(4 * f).zip(hidden.chunks_exact(4 * f));
-    for (((skip, hidden), cell), out) in pixels
-        .zip(cell.chunks_exact(f))
-        .zip(out.chunks_exact_mut(f))
-    {
-        let (skip, hidden) = (&skip[..4 * f], &hidden[..4 * f]);
-        for n in 0..f {
-            let i = hard_sigmoid((skip[n] + hidden[n]) + bi[n]);
-            let forget = hard_sigmoid((skip[f + n] + hidden[f + n]) + bf[n]);
-            let o = hard_sigmoid((skip[2 * f + n] + hidden[2 * f + n]) + bo[n]);
-            let g = tanh((skip[3 * f + n] + hidden[3 * f + n]) + bc[n]);
-            let state = forget * cell[n] + i * g;
-            out[n] = quantum.byte(o * tanh(state));
+    let bias = bias.as_chunks::<{ 4 * LANES }>().0;
+    let skip = skip.as_chunks::<{ 4 * LANES }>().0.iter();
+    let pre = skip
+        .zip(hidden.as_chunks::<{ 4 * LANES }>().0)
+        .zip(bias.iter().cycle());
+    let state = cell.as_chunks::<LANES>().0.iter();
+    let state = state.zip(out.as_chunks_mut::<LANES>().0);
+    for (((skip, hidden), bias), (cell, out)) in pre.zip(state) {
+        for n in 0..LANES {
+            let at = |block: usize| {
+                let n = block * LANES + n;
+                (skip[n] + hidden[n]) + bias[n]
+            };
+            let kept = hard_sigmoid(at(1)) * cell[n];
+            let state = kept + hard_sigmoid(at(0)) * tanh(at(3));
+            out[n] = quantum.byte(hard_sigmoid(at(2)) * tanh(state));
         }
     }
 }
 
+per_isa!(quantize = quantize_loop(quantum: Quantum, floats: &[f32], out: &mut [u8]));
 per_isa!(first = first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum));
 per_isa!(second = second_loop(skip: &[f32], hidden: &[f32], bias: &[f32], cell: &[f32], out: &mut [u8], quantum: Quantum));

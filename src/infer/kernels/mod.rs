@@ -11,7 +11,11 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod amx_lstm;
 pub mod gates;
+pub mod head;
+pub mod lstm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
@@ -21,6 +25,8 @@ mod tail;
 #[cfg(test)]
 mod tests;
 pub mod volume;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -43,7 +43,7 @@ unsafe fn four(
     let block_number = block;
     let block = &job.weights.blocks[block];
     let chunks = job.weights.run().div_ceil(CHUNK);
-    let line = block.groups * STEP;
+    let line = STEP;
     let at = |n: usize| start + n.min(pixels - 1) * pixel;
     // SAFETY: zero is a value of the type.
     let mut acc: [int32x4_t; 16] = unsafe { std::mem::zeroed() };
@@ -58,7 +58,7 @@ unsafe fn four(
                 input.add(at(1)),
                 input.add(at(2)),
                 input.add(at(3)),
-                weights.add(y * block.row + group * STEP),
+                weights.add(group * block.group + y * block.row),
             )
         };
         for _ in 0..chunks {

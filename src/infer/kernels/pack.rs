@@ -5,8 +5,8 @@ use super::{BLOCK, LANES};
 /// Bytes of one step: sixteen channels, four inputs each.
 pub(super) const STEP: usize = 64;
 
-/// A convolution's weights: per block of up to 32 output channels, per row of taps, per four input
-/// bytes: 16 channels of four weights, once or twice. Rows are padded with zeros to whole AMX tiles.
+/// A convolution's weights: per group of 16 output channels, per row of taps, per four input bytes:
+/// 16 channels of four weights. Rows are padded with zeros to whole AMX tiles.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Packed {
     /// Input channels of the plane.
@@ -25,8 +25,10 @@ pub struct Packed {
 pub(super) struct Block {
     /// Groups of sixteen channels: 1 or 2.
     pub groups: usize,
-    /// Bytes of one row of taps.
+    /// Bytes of one row of taps of a group.
     pub row: usize,
+    /// Bytes of a group.
+    pub group: usize,
     pub weights: Vec<Line>,
 }
 
@@ -76,9 +78,9 @@ impl Packed {
         for first in (0..padded).step_by(BLOCK) {
             let groups = ((padded - first) / LANES).min(BLOCK / LANES);
             let mut lines = Vec::with_capacity(side * steps * groups);
-            for y in 0..side {
-                for step in 0..steps {
-                    for group in 0..groups {
+            for group in 0..groups {
+                for y in 0..side {
+                    for step in 0..steps {
                         let mut line = [0; STEP];
                         for (n, weight) in line.iter_mut().enumerate() {
                             *weight = at(first + group * LANES + n / 4, y, step * 4 + n % 4);
@@ -89,7 +91,8 @@ impl Packed {
             }
             blocks.push(Block {
                 groups,
-                row: steps * groups * STEP,
+                row: steps * STEP,
+                group: side * steps * STEP,
                 weights: lines,
             });
         }

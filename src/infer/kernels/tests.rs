@@ -2,7 +2,7 @@
 
 use super::gates::{self, Quantum};
 use super::volume::{self, Cube, Extent};
-use super::{Bytes, Geometry, Isa, Packed, Tail, conv};
+use super::{Bytes, Geometry, Isa, Packed, Tail, conv, lstm};
 use proptest::prelude::*;
 
 /// Numbers that look random and are the same each time.
@@ -106,6 +106,113 @@ impl Case {
     }
 }
 
+/// Both steps of a ConvLSTM.
+struct Steps {
+    input: Geometry,
+    state: Geometry,
+    gates: [lstm::Gate; 3],
+    biases: [Vec<f32>; 2],
+    planes: [Vec<u8>; 2],
+    quantum: Quantum,
+}
+
+impl Steps {
+    fn new(
+        seed: u64,
+        (rows, columns): (usize, usize),
+        inputs: usize,
+        f: usize,
+        steep: usize,
+        tiny: bool,
+    ) -> Self {
+        let mut stream = Stream(seed | 1);
+        let (input, state) = (
+            Geometry::new(rows, columns, inputs),
+            Geometry::new(rows, columns, f),
+        );
+        let zero = stream.next() as u8;
+        let gates = [(inputs, 3), (inputs, 4), (f, 4)].map(|(inputs, parts)| {
+            let outputs = parts * f;
+            let weights: Vec<i8> = (0..outputs * inputs * 9)
+                .map(|_| (stream.next() % 255) as i8)
+                .collect();
+            let most = [1e-6, 1e-5, 1e-3][steep];
+            let scale = stream.floats(outputs, most);
+            lstm::Gate {
+                weights: Packed::new(&weights, outputs, inputs, 3, zero).unwrap(),
+                scale: scale.iter().map(|s| s.abs() + most / 10.0).collect(),
+            }
+        });
+        let mut plane = || {
+            let mut plane = stream.bytes(input.bytes());
+            input.frame(&mut plane, zero);
+            plane
+        };
+        let planes = [plane(), plane()];
+        let scale = if tiny { 1e-7 } else { 0.0071 };
+        Self {
+            input,
+            state,
+            gates,
+            biases: [stream.floats(3 * f, 1.0), stream.floats(4 * f, 1.0)],
+            planes,
+            quantum: Quantum { scale, zero },
+        }
+    }
+
+    /// Hidden states of both steps.
+    fn run(&self, isa: Isa, pass: usize) -> [Vec<u8>; 2] {
+        let g = self.state;
+        let line = g.columns * g.channels;
+        let mut floats = vec![0.0; (2 * pass + 1) * line];
+        let mut scratch = vec![0.0; lstm::scratch(pass, g)];
+        let mut planes = [vec![0; g.bytes()], vec![0; g.bytes()]];
+        let mut cells = lstm::Cells {
+            floats: &mut floats,
+            rows: 2 * pass + 1,
+            line,
+        };
+        fn output<'a>(plane: &'a mut [u8], steps: &Steps) -> lstm::Output<'a> {
+            lstm::Output {
+                plane,
+                geometry: steps.state,
+                quantum: steps.quantum,
+            }
+        }
+        let [hidden, out] = &mut planes;
+        g.frame(hidden, self.quantum.zero);
+        let (mut made, mut done) = (0, 0);
+        while done < g.rows {
+            let [up, skip] = [0, 1].map(|n| lstm::Input {
+                plane: &self.planes[n],
+                geometry: self.input,
+                gate: &self.gates[n],
+            });
+            let next = (made + pass).min(g.rows);
+            let bias = &self.biases[0];
+            let mut to = output(hidden, self);
+            lstm::first(isa, up, bias, made..next, &mut cells, &mut to, &mut scratch);
+            made = next;
+            let until = if made == g.rows {
+                (done + pass).min(made)
+            } else {
+                made - 1
+            };
+            let back = lstm::Input {
+                plane: hidden,
+                geometry: g,
+                gate: &self.gates[2],
+            };
+            let bias = &self.biases[1];
+            let mut to = output(out, self);
+            let both = [skip, back];
+            lstm::second(isa, both, bias, done..until, &cells, &mut to, &mut scratch);
+            done = until;
+        }
+        planes
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -193,6 +300,22 @@ proptest! {
         prop_assert!((f64::from(run(Isa::best()).2[0]) - wanted).abs() < 0.502);
     }
 
+    /// Whole steps, among them rows that no tile divides, a ring of cells that comes round, gates that saturate,
+    /// and scales of bytes that a kernel may leave to others.
+    #[test]
+    fn convlstms_have_the_same_bytes_everywhere(
+        seed in any::<u64>(), rows in 1usize..9, columns in 1usize..40, fours in 1usize..12, sixteens in 1usize..5,
+        steep in 0usize..3, tiny in any::<bool>(),
+    ) {
+        let case = Steps::new(seed, (rows, columns), fours * 4, sixteens * 16, steep, tiny);
+        let wanted = case.run(Isa::Plain, 1);
+        for isa in Isa::available() {
+            for pass in [1, 3] {
+                prop_assert!(case.run(isa, pass) == wanted, "{} in passes of {}", isa, pass);
+            }
+        }
+    }
+
     #[test]
     fn volumes_have_the_same_bits_everywhere(
         seed in any::<u64>(), rows in 3usize..9, columns in 3usize..40, inputs in 1usize..5, eights in 1usize..4,
@@ -240,6 +363,46 @@ proptest! {
         for y in 0..to.rows {
             let row = to.row(0, y);
             prop_assert!(wanted[row + to.columns..row - 1 + to.pitch()].iter().all(|v| *v == 0.0));
+        }
+    }
+}
+
+/// Where a rounding decides: quotients that lie at the middle between two bytes, and the floats around.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn bytes_without_a_division_are_those_of_a_division() {
+    use super::wide::{Rounder, TOGETHER};
+    use std::arch::x86_64::_mm512_loadu_ps;
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn bytes(x: &[f32; 16 * TOGETHER], quantum: Quantum) -> [u8; 16 * TOGETHER] {
+        let rounder = Rounder::new(quantum).unwrap();
+        let mut out = [0; 16 * TOGETHER];
+        // SAFETY: sixteen floats each, and a place for as many bytes.
+        unsafe {
+            let pixels = std::array::from_fn(|n| _mm512_loadu_ps(x[16 * n..].as_ptr()));
+            rounder.store(pixels, out.as_mut_ptr(), 16);
+        }
+        out
+    }
+
+    if !Isa::available().contains(&Isa::Vnni) {
+        return;
+    }
+    let mut stream = Stream(20_261_127);
+    for _ in 0..200 {
+        let scale = (stream.next() % 20_000 + 500) as f32 * 1e-6 + stream.next() as f32 * 1e-17;
+        let zero = stream.next() as u8;
+        let quantum = Quantum { scale, zero };
+        let near = (-260..260).flat_map(|half| {
+            let middle = (half as f32 + 0.5) * scale;
+            (-8..8).map(move |ulps| f32::from_bits(middle.to_bits().wrapping_add_signed(ulps)))
+        });
+        let near: Vec<f32> = near.filter(|x| x.abs() <= 1.0).collect();
+        for x in near.as_chunks::<{ 16 * TOGETHER }>().0 {
+            // SAFETY: the processor was asked above.
+            let found = unsafe { bytes(x, quantum) };
+            assert_eq!(found, x.map(|x| quantum.byte(x)), "{scale} {x:?}");
         }
     }
 }

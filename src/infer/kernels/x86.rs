@@ -30,8 +30,9 @@ struct Tile {
     /// Input bytes of a row of taps, by four.
     steps: usize,
     weights: *const i8,
-    /// Bytes of weights of one row of taps.
+    /// Bytes of weights of one row of taps, and of a group of channels.
     weight_row: usize,
+    weight_group: usize,
 }
 
 impl Tile {
@@ -46,6 +47,7 @@ impl Tile {
             steps: job.weights.run() / 4,
             weights: block.weights.as_ptr().cast(),
             weight_row: block.row,
+            weight_group: block.group,
         }
     }
 }
@@ -92,7 +94,7 @@ unsafe fn vnni_tile<const PIXELS: usize, const GROUPS: usize>(tile: Tile, sums: 
             for (group, line) in lines.iter_mut().enumerate() {
                 // SAFETY: as above; weights lie in lines of 64 bytes.
                 *line = unsafe {
-                    _mm512_load_si512(weights.add((step * GROUPS + group) * STEP).cast())
+                    _mm512_load_si512(weights.add(group * tile.weight_group + step * STEP).cast())
                 };
             }
             for (pixel, acc) in acc.iter_mut().enumerate() {
@@ -130,34 +132,10 @@ pub(super) unsafe fn conv_avx2(job: &Job, tail: &mut Tail) {
                 // SAFETY: a tile of a checked job reads inside plane and weights.
                 unsafe {
                     match pixels {
-                        1 => avx2_tile::<1>(
-                            tile,
-                            job.weights.blocks[block].groups,
-                            group,
-                            half,
-                            sums,
-                        ),
-                        2 => avx2_tile::<2>(
-                            tile,
-                            job.weights.blocks[block].groups,
-                            group,
-                            half,
-                            sums,
-                        ),
-                        3 => avx2_tile::<3>(
-                            tile,
-                            job.weights.blocks[block].groups,
-                            group,
-                            half,
-                            sums,
-                        ),
-                        _ => avx2_tile::<4>(
-                            tile,
-                            job.weights.blocks[block].groups,
-                            group,
-                            half,
-                            sums,
-                        ),
+                        1 => avx2_tile::<1>(tile, group, half, sums),
+                        2 => avx2_tile::<2>(tile, group, half, sums),
+                        3 => avx2_tile::<3>(tile, group, half, sums),
+                        _ => avx2_tile::<4>(tile, group, half, sums),
                     }
                 }
             }
@@ -171,13 +149,7 @@ pub(super) unsafe fn conv_avx2(job: &Job, tail: &mut Tail) {
 /// # Safety
 /// The processor has AVX2; all pixels of the tile lie in the plane.
 #[target_feature(enable = "avx2")]
-unsafe fn avx2_tile<const PIXELS: usize>(
-    tile: Tile,
-    groups: usize,
-    group: usize,
-    half: usize,
-    sums: &mut Sums,
-) {
+unsafe fn avx2_tile<const PIXELS: usize>(tile: Tile, group: usize, half: usize, sums: &mut Sums) {
     // Two registers of four channels; each channel has two partial sums side by side.
     let mut acc = [[_mm256_setzero_si256(); 2]; PIXELS];
     for row in 0..tile.rows {
@@ -191,7 +163,7 @@ unsafe fn avx2_tile<const PIXELS: usize>(
         for step in 0..tile.steps {
             // SAFETY: as above; half a line of weights.
             let (low, high) = unsafe {
-                let line = weights.add((step * groups + group) * STEP + half * 32);
+                let line = weights.add(group * tile.weight_group + step * STEP + half * 32);
                 (
                     _mm_load_si128(line.cast()),
                     _mm_load_si128(line.add(16).cast()),

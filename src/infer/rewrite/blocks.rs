@@ -3,6 +3,7 @@
 //! A pair runs plane by plane along z and keeps only the planes that it still needs, so that no
 //! volume of a convolution ever exists in memory.
 
+use super::buffers::Buffers;
 use super::find::Finder;
 use super::graph::{Graph, ints};
 use super::ops::{Work, floats};
@@ -51,7 +52,7 @@ impl Block {
 }
 
 impl Work for Block {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], _buffers: &Buffers) -> TractResult<Tensor> {
         let view = floats(&inputs[0])?;
         let taken;
         let input = if self.plain {
@@ -135,7 +136,7 @@ pub(super) struct LeaveGrid {
 }
 
 impl Work for LeaveGrid {
-    fn run(&self, _isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, _isa: Isa, inputs: &[TValue], _buffers: &Buffers) -> TractResult<Tensor> {
         let e = &self.extent;
         let all = floats(&inputs[0])?;
         let mut values = Vec::with_capacity(e.channels * e.slices * e.rows * e.columns);

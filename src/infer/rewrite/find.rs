@@ -1,6 +1,7 @@
 //! Walks over the graph and wires what it recognises.
 
 use super::blocks::{self, Grid, LeaveGrid};
+use super::buffers::Buffers;
 use super::graph::{Graph, int, ints, text};
 use super::head::Head;
 use super::lstm;
@@ -27,6 +28,7 @@ pub(super) struct Finder<'a> {
     model: &'a TypedModel,
     patch: &'a mut TypedModelPatch,
     isa: Isa,
+    buffers: Arc<Buffers>,
     /// By the name of the value in the graph.
     pub planes: HashMap<&'a str, Plane>,
     /// Values that exist as volumes of floats in our layout.
@@ -49,6 +51,7 @@ impl<'a> Finder<'a> {
             model,
             patch,
             isa,
+            buffers: Arc::default(),
             planes: HashMap::new(),
             grids: HashMap::new(),
             done: HashSet::new(),
@@ -136,6 +139,7 @@ impl<'a> Finder<'a> {
             name,
             isa: self.isa,
             work: Arc::new(work),
+            buffers: self.buffers.clone(),
         };
         let outlet = self
             .patch
@@ -324,7 +328,7 @@ impl<'a> Finder<'a> {
         if from != input.quantum {
             return Ok(false);
         }
-        let Some(weights) = self.weights(at, w, Some(wz), input) else {
+        let Some(weights) = self.weights(at, w, Some(wz), input, 1) else {
             return Ok(false);
         };
         let Some(scale) = self.scales(ws, bias.len()) else {
@@ -380,8 +384,16 @@ impl<'a> Finder<'a> {
         .then_some(next)
     }
 
-    /// Weights of a 3x3 convolution with padding 1 or a 1x1 convolution without, stride 1.
-    pub fn weights(&self, at: usize, w: &str, wz: Option<&str>, input: Plane) -> Option<Packed> {
+    /// Weights of a 3x3 convolution with padding 1 or a 1x1 convolution without, stride 1. Its outputs are
+    /// so many blocks, which are brought together by sixteens.
+    pub fn weights(
+        &self,
+        at: usize,
+        w: &str,
+        wz: Option<&str>,
+        input: Plane,
+        blocks: usize,
+    ) -> Option<Packed> {
         let node = &self.graph.nodes[at];
         let [outputs, inputs, height, width] = self.graph.shape(w)?.try_into().ok()?;
         let pad = i64::try_from(height / 2).ok()?;
@@ -390,7 +402,7 @@ impl<'a> Finder<'a> {
             && ints(node, "strides", &[1, 1]) == [1, 1]
             && ints(node, "dilations", &[1, 1]) == [1, 1]
             && int(node, "group", 1) == 1
-            && outputs.is_multiple_of(16);
+            && outputs.is_multiple_of(16 * blocks);
         if let Some(zeros) = wz
             && self.graph.i8s(zeros)?.iter().any(|&zero| zero != 0)
         {
@@ -399,7 +411,7 @@ impl<'a> Finder<'a> {
         if !plain {
             return None;
         }
-        let bytes = self.graph.i8s(w)?;
+        let bytes = lstm::sixteens(&self.graph.i8s(w)?, blocks, inputs * height * width);
         if input.taps {
             // Nine taps of one channel are the channels of a pixel.
             if inputs != 1 || height != 3 {

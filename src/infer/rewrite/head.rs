@@ -1,9 +1,10 @@
 //! The end of BCDU-Net: a 3x3 convolution with few outputs, ReLU, a weighted sum, sigmoid.
 
+use super::buffers::Buffers;
 use super::find::Plane;
 use super::graph::{Graph, int, ints};
 use super::ops::{Work, bytes};
-use crate::infer::exact::sigmoid;
+use crate::infer::kernels::head::{self, Output};
 use crate::infer::kernels::{Geometry, Isa, Packed, Tail, conv};
 use tract_core::internal::*;
 
@@ -14,46 +15,41 @@ pub(super) struct Head {
     pub input: Geometry,
     /// Three outputs of bytes for each output of the convolution, the highest first.
     pub weights: Packed,
-    pub outputs: Vec<HeadOutput>,
+    pub outputs: Vec<Output>,
     pub bias: f32,
     /// Of one: what the floats of [`Tail::Floats`] are multiplied with.
     pub ones: Vec<f32>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct HeadOutput {
-    /// Input scale times the scale of the last of the 24 bits.
-    pub scale: f64,
-    pub bias: f32,
-    /// In the weighted sum.
-    pub weight: f32,
-}
+/// Rows that one pass takes.
+const PASS: usize = 16;
 
 impl Work for Head {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let input = bytes(&inputs[0])?;
         let g = self.input;
         let width = self.weights.outputs;
-        let mut sums = vec![0f32; g.columns * width];
-        let mut all = Vec::with_capacity(g.pixels());
-        for y in 0..g.rows {
-            let mut tail = Tail::Floats {
-                scale: &self.ones,
-                out: &mut sums,
-            };
-            conv(isa, input, g, &self.weights, y..y + 1, &mut tail);
-            for pixel in sums.chunks_exact(width) {
-                let mut logit = self.bias;
-                for (digits, output) in pixel.as_chunks::<3>().0.iter().zip(&self.outputs) {
-                    // Each is a whole number below 2^24, so f64 holds the sum exactly.
-                    let [high, middle, low] = digits.map(f64::from);
-                    let sum = ((high * 256.0 + middle) * 256.0 + low) * output.scale;
-                    logit += (sum as f32 + output.bias).max(0.0) * output.weight;
-                }
-                all.push(sigmoid(logit));
+        let mut digits = buffers.floats(PASS * g.columns * width)?;
+        let mut all = Tensor::zero::<f32>(&[1, 1, g.rows, g.columns])?;
+        {
+            let mut digits = digits.try_as_plain_ram_mut()?;
+            let digits = digits.as_slice_mut::<f32>()?;
+            let mut all = all.try_as_plain_ram_mut()?;
+            let all = all.as_slice_mut::<f32>()?;
+            for from in (0..g.rows).step_by(PASS) {
+                let rows = from..(from + PASS).min(g.rows);
+                let out = &mut all[from * g.columns..rows.end * g.columns];
+                let digits = &mut digits[..out.len() * width];
+                let mut tail = Tail::Floats {
+                    scale: &self.ones,
+                    out: digits,
+                };
+                conv(isa, input, g, &self.weights, rows, &mut tail);
+                head::picture(isa, digits, width, &self.outputs, self.bias, out);
             }
         }
-        Tensor::from_shape(&[1, 1, g.rows, g.columns], &all)
+        buffers.give(digits);
+        Ok(all)
     }
 
     fn fact(&self) -> TypedFact {
@@ -130,7 +126,7 @@ impl Head {
                     [high, middle, last][digit] as i8
                 }));
             }
-            parts.push(HeadOutput {
+            parts.push(Output {
                 scale: f64::from(input.quantum.scale) * unit,
                 bias,
                 weight,

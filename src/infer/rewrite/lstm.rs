@@ -2,9 +2,10 @@
 
 use super::find::{Finder, Plane};
 use super::graph::{Graph, float, int};
-use super::ops::{ConvLstm, Gate};
+use super::ops::ConvLstm;
 use crate::infer::kernels::Geometry;
 use crate::infer::kernels::gates::Quantum;
+use crate::infer::kernels::lstm::Gate;
 use tract_core::internal::*;
 
 /// Names of what a ConvLSTM is made of.
@@ -193,22 +194,17 @@ fn build(finder: &Finder, parts: &Parts, up: Plane, skip: Plane) -> Option<ConvL
     if (skip.geometry.rows, skip.geometry.columns) != (state.rows, state.columns) {
         return None;
     }
-    let gate = |product: &Product, input: Plane, blocks: usize, bias: Option<&String>| {
+    let gate = |product: &Product, input: Plane, blocks: usize| {
         if graph.u8(&product.zero)? != input.quantum.zero {
             return None;
         }
-        let weights = finder.weights(product.node, &product.weights, None, input)?;
-        let scale = finder.scales(&product.scale, blocks * f)?;
-        let bias = match bias {
-            Some(name) => graph.f32s(name)?,
-            None => Vec::new(),
-        };
-        let fits = weights.outputs == blocks * f && (bias.is_empty() || bias.len() == blocks * f);
-        fits.then_some(Gate {
-            weights,
-            scale,
-            bias,
-        })
+        let weights = finder.weights(product.node, &product.weights, None, input, blocks)?;
+        let scale = sixteens(&finder.scales(&product.scale, blocks * f)?, blocks, 1);
+        (weights.outputs == blocks * f).then_some(Gate { weights, scale })
+    };
+    let bias = |name: &String, blocks: usize| {
+        let bias = graph.f32s(name)?;
+        (bias.len() == blocks * f).then(|| sixteens(&bias, blocks, 1))
     };
     let state_plane = Plane {
         geometry: state,
@@ -219,10 +215,20 @@ fn build(finder: &Finder, parts: &Parts, up: Plane, skip: Plane) -> Option<ConvL
         up: up.geometry,
         skip: skip.geometry,
         state,
-        first: gate(&parts.first, up, 3, Some(&parts.biases[0]))?,
-        second: gate(&parts.second, skip, 4, Some(&parts.biases[1]))?,
-        recurrent: gate(&parts.recurrent, state_plane, 4, None)?,
+        first: gate(&parts.first, up, 3)?,
+        second: gate(&parts.second, skip, 4)?,
+        recurrent: gate(&parts.recurrent, state_plane, 4)?,
+        biases: [bias(&parts.biases[0], 3)?, bias(&parts.biases[1], 4)?],
         hidden,
         out,
     })
+}
+
+/// Brings blocks of channels together by sixteens: the first sixteen of each block, then the next. A channel
+/// has `size` values.
+pub(super) fn sixteens<T: Copy>(values: &[T], blocks: usize, size: usize) -> Vec<T> {
+    let runs: Vec<&[T]> = values.chunks(16 * size).collect();
+    let per_block = runs.len() / blocks;
+    let order = (0..per_block).flat_map(|n| (0..blocks).map(move |block| block * per_block + n));
+    order.flat_map(|run| runs[run].iter().copied()).collect()
 }

@@ -6,6 +6,7 @@
 //! Of the 3D CNN in f32: two convolutions with their pool. Whatever is not recognised runs as tract does it, with a conversion at the border.
 
 mod blocks;
+mod buffers;
 mod find;
 mod graph;
 mod head;

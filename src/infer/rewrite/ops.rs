@@ -1,7 +1,9 @@
 //! Operators of our own: planes of bytes in, planes of bytes out.
 
+use super::buffers::Buffers;
 use crate::infer::kernels::gates::{self, Quantum};
-use crate::infer::kernels::{Bytes, Geometry, Isa, Packed, Tail, conv, pool};
+use crate::infer::kernels::lstm::{self, Cells, Gate};
+use crate::infer::kernels::{self, Bytes, Geometry, Isa, Packed, Tail, conv};
 use std::fmt::Debug;
 use std::sync::Arc;
 use tract_core::internal::*;
@@ -9,7 +11,7 @@ use tract_core::internal::*;
 /// What one operator computes. Its inputs are planes as [`Geometry`] describes them, or tract's own tensors
 /// for those at the border of the graph.
 pub(super) trait Work: Debug + Send + Sync + 'static {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor>;
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor>;
     fn fact(&self) -> TypedFact;
 }
 
@@ -19,6 +21,8 @@ pub(super) struct Own {
     pub name: &'static str,
     pub isa: Isa,
     pub work: Arc<dyn Work>,
+    /// Of the network.
+    pub buffers: Arc<Buffers>,
 }
 
 impl PartialEq for Own {
@@ -43,7 +47,12 @@ impl Op for Own {
 
 impl EvalOp for Own {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        Ok(tvec!(self.work.run(self.isa, &inputs)?.into()))
+        let out = self.work.run(self.isa, &inputs, &self.buffers)?;
+        // tract has let go of inputs that nobody reads any more.
+        for input in inputs.into_iter().filter(TValue::is_exclusive) {
+            self.buffers.give(input.into_tensor());
+        }
+        Ok(tvec!(out.into()))
     }
 
     op_out_of_plan!();
@@ -72,11 +81,12 @@ pub(super) fn floats(value: &TValue) -> TractResult<&[f32]> {
 
 /// Makes a plane, its border at the zero point.
 fn plane(
+    buffers: &Buffers,
     geometry: Geometry,
     zero: u8,
     fill: impl FnOnce(&mut [u8]) -> TractResult<()>,
 ) -> TractResult<Tensor> {
-    let mut tensor = Tensor::zero_dt(DatumType::U8, &[geometry.bytes()])?;
+    let mut tensor = buffers.bytes(geometry.bytes())?;
     {
         let mut plain = tensor.try_as_plain_ram_mut()?;
         let out = plain.as_slice_mut::<u8>()?;
@@ -99,31 +109,43 @@ pub(super) struct Quantize {
 pub(super) const TAPS: usize = 12;
 
 impl Work for Quantize {
-    fn run(&self, _isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let g = self.geometry;
         let view = inputs[0].try_as_plain_ram()?;
         let floats = view.as_slice::<f32>()?;
-        let one: Vec<u8> = floats.iter().map(|&x| self.quantum.byte(x)).collect();
-        plane(g, self.quantum.zero, |out| {
-            for y in 0..g.rows {
-                for x in 0..g.columns {
-                    let at = g.at(y, x);
-                    if self.taps {
-                        for tap in 0..9 {
-                            let (dy, dx) = (y + tap / 3, x + tap % 3);
-                            let inside =
-                                (1..=g.rows).contains(&dy) && (1..=g.columns).contains(&dx);
-                            out[at + tap] = if inside {
-                                one[(dy - 1) * g.columns + dx - 1]
-                            } else {
-                                self.quantum.zero
-                            };
-                        }
-                    } else {
-                        for c in 0..g.channels {
-                            out[at + c] = one[(c * g.rows + y) * g.columns + x];
+        let zero = self.quantum.zero;
+        if !self.taps {
+            let mut all = vec![0; floats.len()];
+            gates::quantize(isa, self.quantum, floats, &mut all);
+            return plane(buffers, g, zero, |out| {
+                for y in 0..g.rows {
+                    for x in 0..g.columns {
+                        let pixel = g.at(y, x);
+                        for (c, out) in out[pixel..][..g.channels].iter_mut().enumerate() {
+                            *out = all[(c * g.rows + y) * g.columns + x];
                         }
                     }
+                }
+                Ok(())
+            });
+        }
+        // With a border, so that every pixel has its neighbours.
+        let wide = g.columns + 2;
+        let mut all = vec![zero; (g.rows + 2) * wide];
+        for (y, row) in floats.chunks_exact(g.columns).enumerate() {
+            let at = (y + 1) * wide + 1;
+            gates::quantize(isa, self.quantum, row, &mut all[at..at + g.columns]);
+        }
+        plane(buffers, g, zero, |out| {
+            for y in 0..g.rows {
+                let at = g.at(y, 0);
+                let pixels = out[at..at + g.columns * TAPS].as_chunks_mut::<TAPS>().0;
+                let row = |dy| all[(y + dy) * wide..(y + dy + 1) * wide].windows(3);
+                let rows = row(0).zip(row(1)).zip(row(2));
+                for (out, ((upper, here), lower)) in pixels.iter_mut().zip(rows) {
+                    out[..3].copy_from_slice(upper);
+                    out[3..6].copy_from_slice(here);
+                    out[6..9].copy_from_slice(lower);
                 }
             }
             Ok(())
@@ -143,7 +165,7 @@ pub(super) struct Leave {
 }
 
 impl Work for Leave {
-    fn run(&self, _isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, _isa: Isa, inputs: &[TValue], _buffers: &Buffers) -> TractResult<Tensor> {
         let g = self.geometry;
         let input = bytes(&inputs[0])?;
         let mut all = Vec::with_capacity(g.pixels() * g.channels);
@@ -175,9 +197,9 @@ pub(super) struct Conv {
 }
 
 impl Work for Conv {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let input = bytes(&inputs[0])?;
-        plane(self.output, self.zero, |out| {
+        plane(buffers, self.output, self.zero, |out| {
             let mut tail = Tail::Bytes(Bytes {
                 scale: &self.scale,
                 bias: &self.bias,
@@ -212,10 +234,10 @@ pub(super) struct Pool {
 }
 
 impl Work for Pool {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let input = bytes(&inputs[0])?;
-        plane(self.output, self.zero, |out| {
-            pool::pool(isa, input, self.input, out, self.output);
+        plane(buffers, self.output, self.zero, |out| {
+            kernels::pool::pool(isa, input, self.input, out, self.output);
             Ok(())
         })
     }
@@ -235,10 +257,10 @@ pub(super) struct Concat {
 }
 
 impl Work for Concat {
-    fn run(&self, _isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, _isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let parts = [bytes(&inputs[0])?, bytes(&inputs[1])?];
         let g = self.output;
-        plane(g, self.zero, |out| {
+        plane(buffers, g, self.zero, |out| {
             for y in 0..g.rows {
                 for x in 0..g.columns {
                     let mut at = g.at(y, x);
@@ -271,101 +293,79 @@ pub(super) struct ConvLstm {
     pub first: Gate,
     pub second: Gate,
     pub recurrent: Gate,
+    /// Of both steps.
+    pub biases: [Vec<f32>; 2],
     pub hidden: Quantum,
     pub out: Quantum,
 }
 
-/// A convolution that leaves floats.
-#[derive(Debug)]
-pub(super) struct Gate {
-    pub weights: Packed,
-    pub scale: Vec<f32>,
-    pub bias: Vec<f32>,
-}
-
-/// Floats that a pass over rows leaves before the gates take them; they should stay in the cache.
-const PASS: usize = 16 * 1024;
-
 impl Work for ConvLstm {
-    fn run(&self, isa: Isa, inputs: &[TValue]) -> TractResult<Tensor> {
+    fn run(&self, isa: Isa, inputs: &[TValue], buffers: &Buffers) -> TractResult<Tensor> {
         let (up, skip) = (bytes(&inputs[0])?, bytes(&inputs[1])?);
         let g = self.state;
-        let f = g.channels;
-        let rows = (PASS / (g.columns * 4 * f)).max(1);
-        let mut cells = vec![0f32; g.pixels() * f];
-        let mut hidden = vec![0u8; g.bytes()];
-        g.frame(&mut hidden, self.hidden.zero);
-        let mut pre = [
-            vec![0f32; rows * g.columns * 4 * f],
-            vec![0f32; rows * g.columns * 4 * f],
-        ];
-        let line = g.columns * f;
-        for from in (0..g.rows).step_by(rows) {
-            let to = (from + rows).min(g.rows);
-            let [pre, _] = &mut pre;
-            let pre = &mut pre[..(to - from) * line * 3];
-            let mut tail = Tail::Floats {
-                scale: &self.first.scale,
-                out: pre,
+        let line = g.columns * g.channels;
+        let step = lstm::pass(isa, g);
+        // The second step is one row behind the first, whose neighbours it needs.
+        let mut cells = buffers.floats((2 * step + 1) * line)?;
+        let mut scratch = buffers.floats(lstm::scratch(step, g))?;
+        let mut between = plane(buffers, g, self.hidden.zero, |_| Ok(()))?;
+        let out = plane(buffers, g, self.out.zero, |out| {
+            let mut between = between.try_as_plain_ram_mut()?;
+            let between = between.as_slice_mut::<u8>()?;
+            let mut cells = cells.try_as_plain_ram_mut()?;
+            let mut cells = Cells {
+                floats: cells.as_slice_mut::<f32>()?,
+                rows: 2 * step + 1,
+                line,
             };
-            conv(isa, up, self.up, &self.first.weights, from..to, &mut tail);
-            for y in from..to {
-                let pre = &pre[(y - from) * line * 3..][..line * 3];
-                let cell = &mut cells[y * line..][..line];
-                let at = g.at(y, 0);
-                let hidden = &mut hidden[at..at + line];
-                gates::first(isa, pre, &self.first.bias, cell, hidden, self.hidden);
-            }
-        }
-        plane(g, self.out.zero, |out| {
-            for from in (0..g.rows).step_by(rows) {
-                let to = (from + rows).min(g.rows);
-                let [skipped, recurrent] = &mut pre;
-                let skipped = &mut skipped[..(to - from) * line * 4];
-                let recurrent = &mut recurrent[..(to - from) * line * 4];
-                let mut tail = Tail::Floats {
-                    scale: &self.second.scale,
-                    out: skipped,
+            let mut scratch = scratch.try_as_plain_ram_mut()?;
+            let scratch = scratch.as_slice_mut::<f32>()?;
+            let (mut made, mut done) = (0, 0);
+            while done < g.rows {
+                let next = (made + step).min(g.rows);
+                let mut hidden = lstm::Output {
+                    plane: &mut *between,
+                    geometry: g,
+                    quantum: self.hidden,
                 };
-                conv(
-                    isa,
-                    skip,
-                    self.skip,
-                    &self.second.weights,
-                    from..to,
-                    &mut tail,
-                );
-                let mut tail = Tail::Floats {
-                    scale: &self.recurrent.scale,
-                    out: recurrent,
+                let up = lstm::Input {
+                    plane: up,
+                    geometry: self.up,
+                    gate: &self.first,
                 };
-                conv(
-                    isa,
-                    &hidden,
-                    g,
-                    &self.recurrent.weights,
-                    from..to,
-                    &mut tail,
-                );
-                for y in from..to {
-                    let row = (y - from) * line * 4..(y - from + 1) * line * 4;
-                    let (skipped, recurrent) = (&skipped[row.clone()], &recurrent[row]);
-                    let at = g.at(y, 0);
-                    let cell = &cells[y * line..][..line];
-                    let out = &mut out[at..at + line];
-                    gates::second(
-                        isa,
-                        skipped,
-                        recurrent,
-                        &self.second.bias,
-                        cell,
-                        out,
-                        self.out,
-                    );
-                }
+                let [first, second] = &self.biases;
+                lstm::first(isa, up, first, made..next, &mut cells, &mut hidden, scratch);
+                made = next;
+                let until = if made == g.rows {
+                    (done + step).min(made)
+                } else {
+                    made - 1
+                };
+                let skip = lstm::Input {
+                    plane: skip,
+                    geometry: self.skip,
+                    gate: &self.second,
+                };
+                let hidden = lstm::Input {
+                    plane: between,
+                    geometry: g,
+                    gate: &self.recurrent,
+                };
+                let mut to = lstm::Output {
+                    plane: &mut *out,
+                    geometry: g,
+                    quantum: self.out,
+                };
+                let both = [skip, hidden];
+                lstm::second(isa, both, second, done..until, &cells, &mut to, scratch);
+                done = until;
             }
             Ok(())
-        })
+        });
+        buffers.give(cells);
+        buffers.give(scratch);
+        buffers.give(between);
+        out
     }
 
     fn fact(&self) -> TypedFact {
