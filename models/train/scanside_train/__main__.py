@@ -38,6 +38,7 @@ def options():
     ap.add_argument("--labels", help="JSON of slice labels for the card: study -> {values}, one per slice")
     ap.add_argument("--phantoms", type=int, default=120, help="phantoms per class")
     ap.add_argument("--matrix", type=int, default=256, help="rows and columns of the phantoms")
+    ap.add_argument("--thickness", type=float, help="slice thickness of all phantoms in mm, instead of drawn ones: thick slices are quick")
     ap.add_argument("--size", type=int, default=128, choices=(128, 240))
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--lungs-steps", type=int, default=100)
@@ -47,6 +48,7 @@ def options():
     ap.add_argument("--published-noise", type=float, default=denoise.PUBLISHED_SHARE, help="share of noisy slices with the published noise")
     ap.add_argument("--start", help="checkpoint of BCDU-Net, or the bcdu.onnx of a bundle, to start the denoiser from")
     ap.add_argument("--cnn-start", help="cnn.onnx of a bundle to start the 3D CNN from; goes with --cnn-steps 0")
+    ap.add_argument("--calibration", type=int, default=64, help="slices that choose the ranges of int8")
     ap.add_argument("--z-policy", default="native", choices=("native", "iso1"), help="slices as acquired, or one per millimetre")
     ap.add_argument("--inserts", type=int, default=60, help="training cubes with simulated findings per class")
     ap.add_argument("--exact", type=int, help="test phantoms per class judged on every slice (default: all)")
@@ -71,14 +73,14 @@ def run(stage, a):
     work, begun = Path(a.work), time.time()
     work.mkdir(parents=True, exist_ok=True)
     if stage == "cohort":
-        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix, jobs=a.jobs, z_policy=a.z_policy)
+        cohort.build(work, a.scanside, a.size, a.phantoms, studies=a.studies, matrix=a.matrix, jobs=a.jobs, z_policy=a.z_policy, thickness=a.thickness)
     elif stage == "lungs" and a.lungs_steps:
         denoise.train(work, "lungs", a.lungs_steps, a.seed)
     elif stage == "denoise":
         start = a.start or (work / "lungs.pt" if (work / "lungs.pt").exists() else None)
         denoise.train(work, "denoise", a.denoise_steps, a.seed, a.denoise_rate, published=a.published_noise, minutes=a.denoise_minutes, start=start)
     elif stage == "quantize":
-        bundle.quantize_bcdu(work, work / "denoise.pt", a.size)
+        bundle.quantize_bcdu(work, work / "denoise.pt", a.size, number=a.calibration)
     elif stage == "cubes":
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
         cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs, a.scanside)

@@ -56,15 +56,16 @@ def calibration_slices(work, number=64, seed=9):
     return out[:number]
 
 
-def quantize_bcdu(work, checkpoint, size, log=print):
-    """WORK/export/bcdu.onnx (int8) and bcdu_fp32.onnx; their difference on training and held-out slices."""
+def quantize_bcdu(work, checkpoint, size, log=print, number=64):
+    """WORK/export/bcdu.onnx (int8) and bcdu_fp32.onnx; their difference on training and held-out slices.
+    Calibrates on `number` slices, compares on fewer."""
     folder = Path(work) / "export"
     folder.mkdir(parents=True, exist_ok=True)
     net = load_bcdu(checkpoint)
     fp32 = export.bcdu(net, size)
     onnx.save(fp32, folder / "bcdu_fp32.onnx")
-    slices = calibration_slices(work)
-    held = calibration_slices(work, 24, seed=10)
+    slices = calibration_slices(work, number)
+    held = calibration_slices(work, max(2, number * 3 // 8), seed=10)
     full = quantize.session(fp32)
     wanted = [full.run(None, {"input": s[None, None]})[0] for s in held]
     if min(float(w.std()) for w in wanted) < 1e-3:
@@ -182,6 +183,21 @@ def flips(work, rows, run, heat, int8_cubes, per_class):
     return {"cubes": sum(seen), "label_flips": flipped, "max_abs_dp": worst}
 
 
+def calibration_cubes(val):
+    """Which validation cubes fix temperature and thresholds: studies as the box has them, where each class
+    has some. Augmented ones are harder than any study, and make the answers too modest."""
+    exact = np.array([r.kind == "exact" for r in val.rows], bool)
+    return exact if len(np.unique(val.y[exact])) == 3 else np.ones(len(val), bool)
+
+
+def fitted_on(val, sure):
+    """The card's words for it."""
+    rows = [r for r, s in zip(val.rows, sure) if s]
+    what = "studies" if all(r.kind == "exact" for r in rows) else "cubes"
+    made = "simulated " if all(r.source == "phantom" for r in rows) else ""
+    return f"{len(rows)} {made}validation {what}"
+
+
 def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=None, log=print):
     """The bundle folder. Everything judged here is run through ONNX Runtime on the files written."""
     work, out = Path(work), Path(out)
@@ -210,9 +226,10 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
     _, t_features = classify.predict(net, train.only(some))
     v_logits, v_features = run_all(val)
     s_logits, s_features = run_all(test)
-    heat = classify.temperature(v_logits, val.y)
+    sure = calibration_cubes(val)
+    heat = classify.temperature(v_logits[sure], val.y[sure])
     v_p, s_p = classify.softmax(v_logits, heat), classify.softmax(s_logits, heat)
-    limits = classify.thresholds(v_p, val.y)
+    limits = classify.thresholds(v_p[sure], val.y[sure])
     means, inverse = classify.distance_model(np.concatenate([t_features, v_features]), np.concatenate([train.y[some], val.y]))
     v_d, s_d = classify.distances(v_features, means, inverse), classify.distances(s_features, means, inverse)
     far = float(np.quantile(v_d, 0.99) * 1.25)
@@ -294,7 +311,7 @@ def write(work, out, size=128, name="covidctnet-128", version="0.1.0", facts=Non
                 "outputs": ["output", "logits", "features"], "shape": [1, 1, cubes.DEPTH, size, size],
                 "softmax": "output is softmax(logits) at temperature 1; the box applies softmax(logits / temperature)",
                 "flatten": "channel, z, y, x", "parameters": nets.CNN_PARAMETERS if size == 128 else nets.count(net), "tolerance": 1e-3},
-        "calibration": {"temperature": heat, "fitted_on": "validation cubes"},
+        "calibration": {"temperature": heat, "fitted_on": fitted_on(val, sure)},
         "decision": {"thresholds": limits, "rule": "the one class whose calibrated probability reaches its threshold, if the distance is within the limit; else undetermined",
                      "distance_limit": far, "distance_rule": "99th percentile of validation times 1.25"},
         "features": {"file": "features.npy", "layout": "f32 (35, 32): three class means, then the inverse covariance",

@@ -84,17 +84,19 @@ def phantom_split(seed, n=0, of=10):
     return {8: "val", 9: "test"}.get(seed % 10, "train")
 
 
-def make_phantom(scanside, label, seed, out, size, matrix, z_policy="native"):
-    """Scanner, thickness, kernel and all else are drawn by the program from the seed."""
-    rows = int(matrix * MATRICES[np.random.default_rng([seed, 77]).integers(len(MATRICES))])
+def make_phantom(scanside, label, seed, out, size, matrix, z_policy="native", thickness=None, exactly=False):
+    """Scanner, kernel and all else are drawn by the program from the seed, the thickness too where none
+    is given; the matrix is drawn round the given one, or is `exactly` that."""
+    rows = matrix if exactly else int(matrix * MATRICES[np.random.default_rng([seed, 77]).integers(len(MATRICES))])
     with tempfile.TemporaryDirectory() as tmp:
         study = Path(tmp) / "study"
-        subprocess.run([scanside, "phantom", "--class", label, "--seed", str(seed), "--matrix", str(rows), str(study)],
+        thick = ["--thickness", str(thickness)] if thickness else []
+        subprocess.run([scanside, "phantom", "--class", label, "--seed", str(seed), "--matrix", str(rows), *thick, str(study)],
                        check=True, capture_output=True, text=True)
         return preprocess(scanside, study, out, size, z_policy)
 
 
-def build(work, scanside, size=128, phantoms=0, first_seed=1000, studies=None, matrix=256, jobs=2, deadline=None, z_policy="native", labels=LABELS):
+def build(work, scanside, size=128, phantoms=0, first_seed=1000, studies=None, matrix=256, jobs=2, deadline=None, z_policy="native", labels=LABELS, thickness=None):
     """Makes what is missing. Classes take turns, so a run cut short stays balanced."""
     import time
     folder = Path(work) / "volumes"
@@ -117,7 +119,7 @@ def build(work, scanside, size=128, phantoms=0, first_seed=1000, studies=None, m
                 continue
             seed = first_seed + n + 100_000 * k  # no two phantoms share a body
             row = Row(f"phantom_{label}_{seed}", label, "phantom", phantom_split(seed, n, phantoms))
-            jobs_todo.append((row, lambda out, l=label, s=seed: make_phantom(scanside, l, s, out, size, matrix, z_policy)))
+            jobs_todo.append((row, lambda out, l=label, s=seed: make_phantom(scanside, l, s, out, size, matrix, z_policy, thickness)))
 
     def work_on(job):
         row, make = job

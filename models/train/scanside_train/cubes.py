@@ -28,6 +28,8 @@ from . import cohort, lesions, lungs, quantize, resample
 DEPTH = 50
 # Distance of a training cube's slices in mm, drawn between these. Thicker ones stay as they are.
 APART = (3.0, 5.0)
+# Real studies of the training split that are judged too, per class.
+SEEN = 3
 
 
 @dataclass
@@ -139,11 +141,15 @@ def plan(work, train_inserts, exact_per_class=None, asis=1, seed=1):
             counts[r.label] = counts.get(r.label, 0) + 1
             kind = "exact" if exact_per_class is None or counts[r.label] <= exact_per_class else "asis"
             add(f"{r.name}_{kind}", r, r.label, r.split, kind)
-        elif r.source == "phantom":
-            for n in range(asis if r.split == "train" else 1):
-                add(f"{r.name}_asis{n}", r, r.label, r.split, "asis")
-    for r in rows:  # the real controls as they are, so that their result stands in the card
-        if r.split == "train" and r.source != "phantom":
+        elif r.split == "val":  # what decides on temperature and thresholds is what the box sees
+            add(f"{r.name}_exact", r, r.label, "val", "exact")
+        else:
+            for n in range(asis):
+                add(f"{r.name}_asis{n}", r, r.label, "train", "asis")
+    seen = {}
+    for r in rows:  # some real ones that are trained on, as they are: their result stands in the card
+        if r.split == "train" and r.source != "phantom" and seen.setdefault(r.label, 0) < SEEN:
+            seen[r.label] += 1
             add(f"{r.name}_exact", r, r.label, "seen", "exact")
     real = [r for r in rows if r.split == "train" and r.label == "control" and r.source != "phantom"]
     for split, number in (("train", train_inserts), ("val", train_inserts // 8), ("test", train_inserts // 8)):

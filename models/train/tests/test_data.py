@@ -4,6 +4,7 @@ import tomllib
 import unittest
 
 import numpy as np
+from scipy import ndimage
 
 from scanside_train import bundle, classify, lesions, lungs, perlin
 
@@ -36,6 +37,19 @@ class Findings(unittest.TestCase):
                 self.assertTrue((w == again).all())
                 self.assertTrue((w[~m] == v[~m]).all())
                 self.assertGreater(((w - v) > 0.1).sum(), 20, (label, seed))
+
+    def test_infection_of_the_airways_is_in_pieces_and_below(self):
+        v = chest()
+        m = lungs.mask(v)
+        middle, below, above = int(np.median(np.nonzero(m)[0])), 0, 0
+        for seed in range(6):
+            w = lesions.Chest(v, m)
+            lesions.airways(w, np.random.default_rng(seed))
+            self.assertTrue((w.v[~m] == v[~m]).all())
+            raised = (w.v - v) > 0.1
+            self.assertGreater(ndimage.label(raised)[1], 10, seed)
+            below, above = below + raised[:middle].sum(), above + raised[middle:].sum()  # slices go from feet to head
+        self.assertGreater(below, 1.5 * above)
 
     def test_slice_infection_is_gated(self):
         v = chest()[20]

@@ -15,8 +15,8 @@ except ImportError:
     matplotlib = None
 
 import tiny
-from scanside_train import bundle, classify, cubes, denoise, experiments
-from scanside_train.experiments import ablation, judge, metrics, patches, pictures, readers, rounds
+from scanside_train import bundle, classify, cohort, cubes, denoise, experiments
+from scanside_train.experiments import ablation, int8, judge, metrics, patches, pictures, readers, rounds
 
 HUSH = lambda _: None
 
@@ -61,6 +61,21 @@ class Metrics(unittest.TestCase):
         self.assertEqual(found["sensitivity_covid19"], (1, 2))
         self.assertEqual(found["specificity_covid19"], (2, 3))
         self.assertEqual(metrics.confusion(called, y).tolist(), [[0, 0, 1], [1, 1, 0], [1, 1, 0]])
+
+
+class Int8(unittest.TestCase):
+    def test_flips_words_and_areas_are_counted(self):
+        row = lambda label, p, q, said, full: {"label": label, "slices": "60", "int8_call": said, "fp32_call": full,
+                                               **{f"int8_{k}": str(v) for k, v in zip(cohort.LABELS, p)}, **{f"fp32_{k}": str(v) for k, v in zip(cohort.LABELS, q)}}
+        rows = [row("control", (0.9, 0.05, 0.05), (0.88, 0.06, 0.06), "control", "control"),
+                row("covid19", (0.3, 0.6, 0.1), (0.4, 0.5, 0.1), "covid19", "undetermined"),
+                row("cap", (0.5, 0.1, 0.4), (0.4, 0.1, 0.5), "control", "cap"),
+                row("control", (0.4, 0.2, 0.4), (0.6, 0.2, 0.2), "undetermined", "control")]
+        found = int8.summary(rows)
+        self.assertEqual((found["studies"], found["slices"], found["label_flips"], found["other_decisions"]), (4, 240, 1, 3))
+        self.assertEqual(found["right_word_turned_wrong"], 1)
+        self.assertAlmostEqual(found["max_abs_dp"], 0.2)
+        self.assertEqual((found["auc_fp32"][0], found["auc_int8"][0], found["auc_change"][0]), (1.0, 0.75, -0.25))
 
 
 class Readers(unittest.TestCase):

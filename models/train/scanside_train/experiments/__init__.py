@@ -7,16 +7,17 @@ SVG) to DIR. They judge simulated studies and a handful of real ones; they say n
 import argparse
 from pathlib import Path
 
-NAMES = ("judge", "ablation", "patches", "folds", "holdout", "sheet", "readers", "overlay", "cloud")
+NAMES = ("judge", "int8", "ablation", "patches", "folds", "holdout", "sheet", "readers", "overlay", "cloud")
 
 
 def options(argv):
     ap = argparse.ArgumentParser(prog="scanside_train experiment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = ap.add_subparsers(dest="name", required=True)
 
-    def command(name, words):
+    def command(name, words, work=True):
         p = sub.add_parser(name, help=words, description=words)
-        p.add_argument("--work", required=True, help="folder of the recipe")
+        if work:
+            p.add_argument("--work", required=True, help="folder of the recipe")
         p.add_argument("--out", required=True, help="folder for tables and pictures")
         p.add_argument("--size", type=int, default=128, choices=(128, 240))
         p.add_argument("--seed", type=int, default=1)
@@ -30,6 +31,16 @@ def options(argv):
     p = command("judge", "accuracy, sensitivity, specificity, AUC, ROC, confusion of the 3D CNN, or of a table of predictions")
     p.add_argument("--predictions", help="CSV with case,label,p_control,p_covid19,p_cap instead of WORK/cnn.pt")
     p.add_argument("--of", default="test", choices=("test", "val", "eval"), help="which cubes")
+    p = command("int8", "held-out phantoms through the shipped network and through its fp32 weights", work=False)
+    p.add_argument("--bundle", required=True)
+    p.add_argument("--fp32", required=True, help="folder of bcdu_fp32.onnx, WORK/export say")
+    p.add_argument("--scanside", required=True, help="the program")
+    p.add_argument("--phantoms", type=int, default=300)
+    p.add_argument("--first-seed", type=int, default=2_000_000)
+    p.add_argument("--matrix", type=int, default=160)
+    p.add_argument("--thickness", type=float, help="of all phantoms, in mm, instead of drawn ones")
+    p.add_argument("--minutes", type=float, help="stop there even if studies are left")
+    p.add_argument("--jobs", type=int, default=2)
     p = command("ablation", "the same recipe with and without BCDU-Net and with each kind of noise")
     p.add_argument("--variants", nargs="+", help="some of them only")
     p.add_argument("--denoise-steps", type=int, default=800)
@@ -37,6 +48,7 @@ def options(argv):
     p.add_argument("--inserts", type=int, default=60)
     p.add_argument("--exact", type=int, default=0, help="test phantoms per class taken on every slice")
     p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--calibration", type=int, default=64, help="slices that choose the ranges of int8")
     p.add_argument("--scanside", help="the program, to make the cubes fast; without it ONNX Runtime makes them")
     steps(p)
     p = command("patches", "a 2-D network on patches of lung, its answers averaged per study")
@@ -64,9 +76,11 @@ def main(argv=None):
     a = options(argv)
     out = Path(a.out)
     out.mkdir(parents=True, exist_ok=True)
-    from . import ablation, judge, patches, pictures, readers, rounds
+    from . import ablation, int8, judge, patches, pictures, readers, rounds
     if a.name == "judge":
         judge.write(out, judge.read(a.predictions) if a.predictions else judge.predict(a.work, a.size, a.of))
+    elif a.name == "int8":
+        int8.run(a, out)
     elif a.name == "ablation":
         ablation.run(a, out)
     elif a.name == "patches":

@@ -1,10 +1,13 @@
 """The recipe with and without BCDU-Net, and with each kind of noise (the journal's Fig. 1, asked as a question).
 
-All variants share volumes, seeds, splits and steps; only what is named differs. Each has a folder
-of its own with everything the stages leave, and goes on where it was stopped.
+All variants share volumes, seeds, splits and steps; only what is named differs. The table says what
+each was given. Each has a folder of its own with everything the stages leave, and goes on where it
+was stopped.
 """
 
+import json
 import shutil
+import time
 from pathlib import Path
 
 from .. import bundle, classify, cubes, denoise
@@ -37,17 +40,21 @@ def prepare(work, folder):
 
 
 def variant(a, name, folder):
-    """Cubes and a 3D CNN of one variant."""
-    noise, model = VARIANTS[name], None
+    """Cubes and a 3D CNN of one variant: what it says of the test cubes, and the budget it had."""
+    noise, model, steps = VARIANTS[name], None, 0
+    spent, begun = folder / "seconds.json", time.time()
+    before = json.loads(spent.read_text()) if spent.exists() else 0
     if noise != "":
         start = Path(a.work) / "lungs.pt"
-        denoise.train(folder, "denoise", a.denoise_steps, a.seed, published=noise, minutes=a.denoise_minutes, start=start if start.exists() else None)
+        steps = denoise.train(folder, "denoise", a.denoise_steps, a.seed, published=noise, minutes=a.denoise_minutes, start=start if start.exists() else None)["step"]
         model = folder / "export" / "bcdu.onnx"
         if not model.exists():
-            bundle.quantize_bcdu(folder, folder / "denoise.pt", a.size)
-    cubes.build(folder, model, cubes.plan(folder, a.inserts, a.exact, seed=a.seed), threads=a.jobs, scanside=a.scanside)
-    classify.train(folder, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, minutes=a.cnn_minutes, size=a.size)
-    return judge.predict(folder, a.size)
+            bundle.quantize_bcdu(folder, folder / "denoise.pt", a.size, number=a.calibration)
+    made = cubes.build(folder, model, cubes.plan(folder, a.inserts, a.exact, seed=a.seed), threads=a.jobs, scanside=a.scanside)
+    head = classify.train(folder, a.cnn_steps, a.cnn_whole_steps, a.seed + 1, minutes=a.cnn_minutes, size=a.size)
+    spent.write_text(json.dumps(round(before + time.time() - begun, 1)))
+    budget = {"denoise_steps": steps, "train_cubes": sum(c.split == "train" for c in made), "cnn_steps": sum(head["steps"]), "seconds": json.loads(spent.read_text())}
+    return judge.predict(folder, a.size), budget
 
 
 def run(a, out):
@@ -59,8 +66,9 @@ def run(a, out):
     for name in wanted:
         print(f"-- {name}: {WORDS[name]}")
         folder = prepare(a.work, Path(out) / name)
-        found = {r["name"]: r for r in judge.write(folder / "judged", variant(a, name, folder))}
-        row = {"variant": name, "what": WORDS[name], "n": found["accuracy_3_class"]["of"]}
+        said, budget = variant(a, name, folder)
+        found = {r["name"]: r for r in judge.write(folder / "judged", said)}
+        row = {"variant": name, "what": WORDS[name], **budget, "n": found["accuracy_3_class"]["of"]}
         for key in ("accuracy_3_class", "accuracy_2_class", "sensitivity_covid19", "specificity_covid19", "auc_control", "auc_covid19", "auc_cap", "auc_micro", "auc_macro"):
             r = found.get(key, {})
             row |= {key: r.get("value", ""), f"{key}_low": r.get("low", ""), f"{key}_high": r.get("high", "")}

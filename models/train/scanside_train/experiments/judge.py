@@ -15,9 +15,13 @@ from . import metrics, plots
 COLUMNS = ("case", "patient", "label", "source", "kind", "p_control", "p_covid19", "p_cap")
 
 
-def read(path):
+def read_rows(path):
     with open(path, newline="") as f:
-        rows = list(csv.DictReader(f))
+        return list(csv.DictReader(f))
+
+
+def read(path):
+    rows = read_rows(path)
     for n, r in enumerate(rows):
         if r.get("label") not in cohort.LABELS:
             raise SystemExit(f"{path}, row {n + 1}: the label is one of {', '.join(cohort.LABELS)}, not {r.get('label')}")
