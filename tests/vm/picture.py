@@ -80,7 +80,10 @@ def drawn_here(scanside, runtime, folder):
     """What this computer's program draws of the status in `runtime`, at the size of QEMU's display."""
     board, config = folder / "board.toml", folder / "screen.toml"
     # The millimetres of QEMU's EDID.
-    board.write_text('name = "here"\ntitle = "here"\n[panel]\ncard = "/dev/null"\nsize_mm = [320.0, 200.0]\n')
+    board.write_text(
+        'name = "here"\ntitle = "here"\n[panel]\ncard = "/dev/null"\nconnector = ""\n'
+        "size_mm = [320.0, 200.0]\nrotation = 0\n"
+    )
     config.write_text(f'board = "{board}"\nruntime = "{runtime}"\n')
     file = folder / "drawn-here.png"
     words = [scanside, "screen", "--once", "--config", config, "--panel", f"png:{file}@1280x800"]

@@ -1,0 +1,344 @@
+"""What the machine is put through. Each function boots, provokes and asserts."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+import picture
+import power
+import stick
+from machine import HERE, Machine, eventually
+
+READY = ("ready",)
+ANSWERED = ("result", "not_analysed")
+# Under emulation, on a computer with other work.
+PATIENCE = 900
+
+
+class Run:
+    """One call of tests/vm/run: where things are, and what was measured."""
+
+    def __init__(self, image, scanside, folder):
+        self.image, self.scanside, self.folder = image, scanside, folder
+        self.pictures = folder / "pictures"
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        self.table = []
+
+    def measured(self, what, value):
+        self.table.append((what, str(value)))
+        print(f"  {what}: {value}", flush=True)
+
+    def boot(self, name, log_data=False, append=""):
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        data = folder / "data.img"
+        subprocess.run(["cp", "--sparse=always", self.image / "data.img", data], check=True)
+        return Machine(self.image, folder, data, log_data, append=append)
+
+    def phantom(self, kind, seed, slices, folder):
+        """A study shorter than any chest: a slice costs many seconds under emulation."""
+        shutil.rmtree(folder, ignore_errors=True)
+        words = ["--scanner", "siemens", "--matrix", "256", "--thickness", "5", "--spacing", "5"]
+        words += ["--class", kind, "--seed", str(seed), "--slices", str(slices)]
+        self.host("phantom", *words, folder)
+        return folder
+
+    def host(self, *words, check=True):
+        words = [self.scanside, *words]
+        # The model lies in the repository.
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=HERE.parent.parent)
+        assert not check or done.returncode == 0, f"{words[1]}: {done.stderr}"
+        return done
+
+    def send(self, box, study, check=True):
+        done = self.host("send", f"SCANSIDE@127.0.0.1:{box.port}", study, check=check)
+        return done.stdout
+
+
+def status(box):
+    text = box.read("/run/scanside/status.json")
+    return json.loads(text) if text else {"state": {"kind": "none"}}
+
+
+def wait_for(box, kinds, seconds=PATIENCE):
+    def there():
+        now = status(box)
+        return now if now["state"]["kind"] in kinds else None
+
+    return eventually(there, seconds, f"one of {kinds} on the wall", 2)
+
+
+def stick_message(box):
+    """What the newest stick's message says, or nothing where no stick is in."""
+    text = box.sh("cat /run/scanside-stick/*/status.json 2>/dev/null", check=False)
+    return json.loads(text) if text.startswith("{") else {"state": "", "words": ""}
+
+
+def wait_for_stick(box, *states, seconds=240):
+    def there():
+        now = stick_message(box)
+        return now if now["state"] in states else None
+
+    return eventually(there, seconds, f"one of {states} about the stick", 1)
+
+
+def picture_is_right(run, box, name):
+    """The display shows what this computer's program draws of the same status, pixel for pixel."""
+    said = {}
+
+    def attempt():
+        runtime = box.folder / "runtime"
+        for folder in (runtime, box.folder / "runtime-stick/sda1"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        before = status(box)
+        if "map" in before["state"] and before["state"]["map"]:
+            map_file = before["state"]["map"]
+            (runtime / map_file).write_bytes(box.read(f"/run/scanside/{map_file}"))
+        message = stick_message(box)
+        if message["state"]:
+            text = json.dumps(message)
+            (box.folder / "runtime-stick/sda1/status.json").write_text(text)
+        # The screen has drawn what it has read by then, at a frame a second and slower.
+        time.sleep(4)
+        box.picture(run.pictures / f"{name}.png")
+        box.qmp("screendump", filename=str(box.folder / "screen.ppm"), format="ppm")
+        after = status(box)
+        if {**before, "written_ms": 0} != {**after, "written_ms": 0}:
+            said["why"] = "the status changes all the time"
+            return False
+        after["written_ms"] = int(time.time() * 1000)
+        (runtime / "status.json").write_text(json.dumps(after))
+        here = picture.drawn_here(run.scanside, runtime, box.folder)
+        count, first = picture.difference(picture.ppm(box.folder / "screen.ppm"), picture.png(here))
+        said["why"] = f"{count} pixels differ, the first at {first}; see {here}"
+        return count == 0
+
+    end = time.monotonic() + 90
+    while not attempt():
+        assert time.monotonic() < end, f"the picture {name}.png is not what it should be: {said['why']}"
+
+
+def services(box):
+    """(exposure as the running machine has it, idle memory in MB) of each service, by name."""
+    text = box.sh("systemd-analyze security --no-pager", 120)
+    exposure = dict(re.findall(r"(scanside-\w+)(?:@\w+)?\.service +([\d.]+)", text))
+    memory = {}
+    for name in ("serve", "screen"):
+        pid = box.sh(f"systemctl show -P MainPID scanside-{name}")
+        rollup = box.sh(f"cat /proc/{pid}/smaps_rollup")
+        sizes = dict(re.findall(r"(\w+): +(\d+) kB", rollup))
+        memory[name] = (int(sizes["Rss"]) / 1000, int(sizes["Pss"]) / 1000)
+    return exposure, memory
+
+
+def tags(study):
+    """Name and ID of the patient, from the bytes of the first file (explicit VR, little endian)."""
+    data = next(iter(sorted(pathlib.Path(study).rglob("*.dcm")))).read_bytes()
+    for tag, vr in ((b"\x10\x00\x10\x00", b"PN"), (b"\x10\x00\x20\x00", b"LO")):
+        at = data.index(tag + vr)
+        size = int.from_bytes(data[at + 6 : at + 8], "little")
+        yield data[at + 8 : at + 8 + size].strip(b" \0")
+
+
+def main_way(run):
+    """Study in, result on the panel, report on a stick; then the plug is pulled and every state of
+    the disk that this could have left is recovered."""
+    study = run.phantom("cap", 4, 4, run.folder / "study")
+    with run.boot("main", log_data=True) as box:
+        wait_for(box, ("starting", *READY))
+        now = wait_for(box, READY)
+        run.measured("boot to READY, emulated", f"{time.monotonic() - box.started:.0f} s")
+        state = box.sh("systemctl is-system-running --wait", 120, check=False)
+        assert state == "running", box.sh("systemctl --failed --no-pager")
+        assert now["strip"]["network"] == "good", now
+        picture_is_right(run, box, "1-ready")
+        idle_exposure, memory = services(box)
+        for name, (rss, pss) in memory.items():
+            run.measured(f"{name}, idle memory (RSS, PSS)", f"{rss:.0f} MB, {pss:.0f} MB")
+
+        begun = time.monotonic()
+        promises = power.Promises(box)
+        promises.send(run, study)
+        now = wait_for(box, ANSWERED)
+        promises.result(1)
+        run.measured("study of 4 images to result, emulated", f"{time.monotonic() - begun:.0f} s")
+        assert now["state"]["kind"] == "result", now
+        picture_is_right(run, box, "2-result")
+        # The screen is another account, and the services' umask lets nobody read.
+        assert box.sh("stat -c %a /run/scanside/map-*.png") == "644"
+
+        image = stick.make(run.folder / "stick.img", 64)
+        name = box.plug(image)
+        said = wait_for_stick(box, "safe_to_remove", "failed", "unusable")
+        assert said["words"] == "SAFE TO REMOVE. 1 report copied and checked.", said
+        picture_is_right(run, box, "3-stick")
+        exposure, _ = services(box)
+        for unit, score in sorted({**idle_exposure, **exposure}.items()):
+            run.measured(f"{unit}, exposure as it runs", score)
+            limit = {"serve": 0.5, "screen": 0.5, "export": 1.8, "deliver": 1.2, "journal": 2.0}
+            assert float(score) <= limit[unit.removeprefix("scanside-")], (unit, score)
+        box.pull(name)
+        eventually(lambda: not stick_message(box)["state"], 60, "the message goes with the stick")
+        same_answer(run, study, now, image)
+
+        journal = box.sh("journalctl --no-pager -o cat -b", 120).encode()
+        assert b"report R000001" in journal, "the journal is not the whole one"
+        for private in tags(study):
+            assert private not in journal, "the journal names the patient"
+
+        power.cut_while_busy(run, box, promises)
+    power.replay_data(run, box, promises, moments=int(os.environ.get("SCANSIDE_VM_MOMENTS", "60")))
+    power.replay_stick(run, box, promises, moments=30)
+
+
+def same_answer(run, study, shown, image):
+    """The report on the stick is whole, says what the panel said, and what this computer says."""
+    folders = stick.read(image, run.folder / "stick")
+    assert list(folders) == ["R000001"] and folders["R000001"].whole, folders
+    there = folders["R000001"].report()
+    config = run.image / "site.toml"
+    here = json.loads(run.host("analyse", study, "--json", "--config", config).stdout)
+    words = {"control", "covid19", "cap", "undetermined"}
+    assert there["decision"] == here["decision"] == shown["state"]["word"], (there, here, shown)
+    assert there["decision"] in words
+    for kind, value in here["p"].items():
+        assert abs(there["p"][kind] - value) < 0.01, (kind, there["p"], here["p"])
+    # It left without a name, in every file of it.
+    for file in folders["R000001"].path.iterdir():
+        for private in tags(study):
+            assert private not in file.read_bytes(), f"{file.name} names the patient"
+
+
+def sticks(run):
+    """A stick without a table, a full one, one that is pulled while it is written."""
+    with run.boot("sticks") as box:
+        wait_for(box, READY)
+        run.send(box, run.phantom("control", 3, 3, run.folder / "study-sticks"))
+        wait_for(box, ANSWERED)
+
+        def exported(image, *states, **options):
+            name = box.plug(image)
+            said = wait_for_stick(box, *states, **options)
+            return name, said
+
+        def pulled(name):
+            box.pull(name)
+            eventually(lambda: not stick_message(box)["state"], 60, "the message goes with the stick")
+
+        bare = stick.make(run.folder / "bare.img", 64, bare=True)
+        name, said = exported(bare, "safe_to_remove", "failed", "unusable")
+        assert said["state"] == "safe_to_remove", said
+        units = box.sh("systemctl list-units --all --plain --no-legend 'scanside-export@*'")
+        assert len(units.splitlines()) == 1, units
+        pulled(name)
+        assert stick.read(bare, run.folder / "bare", bare=True)["R000001"].whole
+
+        # The second time there is nothing to do.
+        name, said = exported(bare, "safe_to_remove", "failed")
+        assert "No new report" in said["words"], said
+        pulled(name)
+
+        full = stick.make(run.folder / "full.img", 40, fill=38)
+        name, said = exported(full, "failed", "safe_to_remove")
+        assert said["state"] == "failed" and said["words"].startswith("STICK FULL"), said
+        picture_is_right(run, box, "4-stick-full")
+        pulled(name)
+        assert not stick.read(full, run.folder / "full"), "half a folder is left"
+
+        # Many reports, so that there is time to pull it: the first one again under other numbers.
+        box.sh("cd /var/lib/scanside/stick; for n in $(seq 100 130); do cp -a R000001 R000$n; done", 300)
+        yanked = stick.make(run.folder / "yanked.img", 128)
+        name = box.plug(yanked)
+        wait_for_stick(box, "writing")
+        time.sleep(12)
+        assert stick_message(box)["state"] == "writing", "the stick was written too quickly"
+        pulled(name)
+        assert "vfat" not in box.sh("cat /proc/mounts"), "a mount is left"
+        found = stick.read(yanked, run.folder / "yanked")
+        for there in found.values():
+            assert there.whole or not there.complete, f"{there.path.name} has wrong files: {there.wrong}"
+        whole = sum(there.whole for there in found.values())
+        run.measured("stick pulled while written", f"{whole} folders whole, {len(found) - whole} without SHA256SUMS")
+        # The box is as before.
+        name, said = exported(yanked, "safe_to_remove", "failed", seconds=600)
+        assert said["state"] == "safe_to_remove", said
+        pulled(name)
+
+
+def hung(run):
+    """A serve that hangs, a display that is unplugged, and a kernel that has stopped."""
+    with run.boot("hung", append="panic=0") as box:
+        wait_for(box, READY)
+        box.sh("systemctl kill -s STOP scanside-serve")
+        begun = time.monotonic()
+        time.sleep(20)
+        box.picture(run.pictures / "5-no-signal.png")
+        restarts = "systemctl show -P NRestarts scanside-serve"
+        eventually(lambda: box.sh(restarts) == "1", 240, "the watchdog of serve", 2)
+        run.measured("hung serve to its restart (limit 60 s here)", f"{time.monotonic() - begun:.0f} s")
+        wait_for(box, READY)
+        assert "watchdog" in box.sh("journalctl -b -u scanside-serve --no-pager -o cat")
+        picture_is_right(run, box, "6-ready-again")
+
+        box.sh("echo off > /sys/class/drm/card0-Virtual-1/status")
+        time.sleep(10)
+        assert box.sh("systemctl show -P NRestarts scanside-screen") == "0"
+        box.sh("echo detect > /sys/class/drm/card0-Virtual-1/status")
+        time.sleep(5)
+        picture_is_right(run, box, "7-display-again")
+
+        # Written without waiting for an answer, since there is none. QEMU ends at a reset.
+        begun = time.monotonic()
+        box.serial.sendall(b"echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger\n")
+        eventually(lambda: box.qemu.poll() is not None, 180, "the hardware watchdog", 1)
+        run.measured("stopped kernel to reset (limit 30 s)", f"{time.monotonic() - begun:.0f} s")
+
+
+def full_disk(run):
+    """/var is full: the console is told to come again, the panel says why, and it ends by itself."""
+    with run.boot("full") as box:
+        wait_for(box, READY)
+        study = run.phantom("control", 4, 3, run.folder / "study-full")
+        free = int(box.sh("df -B1 --output=avail /var").split()[-1])
+        box.sh(f"fallocate -l {free - 120_000_000} /var/fill", 120)
+        now = wait_for(box, ("not_receiving",), 120)
+        assert now["state"]["cause"] == "Disk full", now
+        picture_is_right(run, box, "8-disk-full")
+        said = run.send(box, study, check=False)
+        assert "0 of 3 instances stored" in said and "A7" in said, said
+        box.sh("rm /var/fill")
+        wait_for(box, READY, 120)
+        run.send(box, study)
+        now = wait_for(box, ANSWERED)
+        assert now["state"]["kind"] == "result", now
+
+
+def journals(run):
+    """The journal of the last start is there after the next one, in one folder."""
+    box = run.boot("journals")
+    with box:
+        wait_for(box, READY)
+        box.sh("sync; journalctl --sync")
+        first = box.sh("cat /etc/machine-id")
+    with box:
+        wait_for(box, READY)
+        assert box.sh("cat /etc/machine-id") != first
+        folders = box.sh("ls /var/log/journal").split()
+        assert folders == [box.sh("cat /etc/machine-id")], folders
+        boots = box.sh("journalctl --list-boots --no-pager").splitlines()
+        assert len([line for line in boots if re.match(r" *-?\d+ [0-9a-f]{32}", line)]) == 2, boots
+
+
+SCENARIOS = {
+    "main": main_way,
+    "sticks": sticks,
+    "hung": hung,
+    "full": full_disk,
+    "journals": journals,
+}
