@@ -55,7 +55,7 @@ class Machine:
         self.started = time.monotonic()
         with open(self.folder / "qemu.log", "w") as log:
             self.qemu = subprocess.Popen(
-                ["nice", "-n", "5", *self.command()], stdout=log, stderr=log, cwd=self.folder
+                ["nice", "-n", "2", *self.command()], stdout=log, stderr=log, cwd=self.folder
             )
         try:
             self.serial = self.connect("serial.sock")

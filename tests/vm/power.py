@@ -9,13 +9,13 @@ log at the moment when it was heard, so each rebuilt state is held to the promis
 import collections
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import tempfile
 import threading
-import time
 
 import replay
 import stick
@@ -37,8 +37,9 @@ class Promises:
         words = [run.scanside, "--verbose", "send", f"SCANSIDE@127.0.0.1:{self.box.port}", study]
         with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as sending:
             for line in sending.stderr:
-                if " stored " in f" {line}" and line.split()[-1] in self.sent:
-                    self.images.setdefault(line.split()[-1], self.length())
+                found = re.search(r"\bstored (\S+)$", line.strip())
+                if found and found.group(1) in self.sent:
+                    self.images.setdefault(found.group(1), self.length())
                 if stop and stop.is_set():
                     sending.kill()
 
@@ -164,7 +165,7 @@ def replay_data(run, box, promises, moments):
     assert not judged["broken"] and len(promises.images) >= 10, judged
 
 
-def replay_stick(run, box, promises, moments):
+def replay_stick(run, promises, moments):
     log_path, base = run.folder / "cut.log", run.folder / "cut-base.img"
     log = replay.entries(log_path)
     good = stick.read(run.folder / "cut.img", run.folder / "cut-last")
@@ -188,7 +189,6 @@ def replay_stick(run, box, promises, moments):
     held = f"{judged['held']} of {sum(judged.values())} states hold"
     run.measured("plug pulled, stick rebuilt", f"{held}; {len(log)} writes and flushes")
     assert not judged["broken"] and log, judged
-    del box, time
 
 
 def same(one, other):

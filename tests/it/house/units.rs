@@ -237,6 +237,10 @@ fn a_stick_is_safe_only_after_unmount() {
     assert_eq!(full["state"], "failed");
     assert_eq!(full["words"], "STICK FULL: 12 MB needed");
 
+    let slow = stick_says("echo vfat", "exit 0", "exit 124", "exit 0");
+    assert_eq!(slow["state"], "failed");
+    assert!(slow["words"].as_str().unwrap().ends_with("again."));
+
     let silent = stick_says("echo vfat", "exit 0", "exit 1", "exit 0");
     assert_eq!(silent["words"], "Copy failed. Nothing was exported.");
 }
