@@ -34,6 +34,15 @@ golden:
 aarch64:
     .ci/aarch64
 
+# the arm64 image for a board, from Debian packages; see board/image/README.md
+image board="qemu-virt" out="target/image":
+    .ci/aarch64 build
+    board/image/make {{board}} ${CARGO_TARGET_DIR:-target}/aarch64/aarch64-unknown-linux-gnu/release/scanside {{out}}/{{board}}
+
+# the image booted in QEMU and driven from outside: main, all or names; see tests/vm/README.md
+vm *scenarios="main":
+    tests/vm/run {{scenarios}}
+
 # the same in a container
 cross:
     cross build --release --target aarch64-unknown-linux-gnu

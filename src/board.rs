@@ -160,7 +160,7 @@ pub enum BoardError {
     },
     #[error("the board file {} is too long to be one ({bytes} bytes)", path.display())]
     TooLong { path: PathBuf, bytes: u64 },
-    #[error("the board file is not as it should be")]
+    #[error("the board file is not as it should be: {0}")]
     Syntax(#[from] toml::de::Error),
     #[error("the board file has a wrong {field}: {why}")]
     Wrong {

@@ -360,6 +360,15 @@ impl Config {
     pub fn status_file(&self) -> PathBuf {
         self.runtime.join("status.json")
     }
+
+    /// Beside the runtime folder: one folder per stick, with what `export-stick` says about it. A
+    /// folder of its own, since it belongs to another process.
+    #[must_use]
+    pub fn stick_messages(&self) -> PathBuf {
+        let mut name = self.runtime.file_name().unwrap_or_default().to_owned();
+        name.push("-stick");
+        self.runtime.with_file_name(name)
+    }
 }
 
 /// An AE title (PS3.5, VR AE).

@@ -243,6 +243,7 @@ fn picture(config: &Config, out: &Path) -> Result<(), Failure> {
     }
     crate::screen::run(ScreenConfig {
         status_file: config.status_file(),
+        sticks: config.stick_messages(),
         panel: PanelChoice::Png {
             file: out.join("screen.png"),
             size: PanelSize::SEVEN_INCH,

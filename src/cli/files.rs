@@ -17,7 +17,7 @@ use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
 use crate::service::source::source;
 use crate::service::worker::report_of;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use crate::volume::input::network_input;
@@ -234,6 +234,7 @@ pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
     let panel = panel_choice(config, panel)?;
     screen::run(ScreenConfig {
         status_file: config.status_file(),
+        sticks: config.stick_messages(),
         panel,
         once,
     })
@@ -242,12 +243,13 @@ pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
 
 /// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
 fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
+    let board = match &config.board {
+        Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
+        None => Board::desk(),
+    };
+    let facts = drm_facts(&board);
     if text == "drm" {
-        let board = match &config.board {
-            Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
-            None => Board::desk(),
-        };
-        return Ok(PanelChoice::Drm(drm_facts(&board)));
+        return Ok(PanelChoice::Drm(facts));
     }
     let usage = || {
         Failure::Usage(format!(
@@ -271,7 +273,11 @@ fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
     }
     Ok(PanelChoice::Png {
         file: file.into(),
-        size: PanelSize { px, mm: (0, 0) },
+        // As large as the board's display, where its file says that.
+        size: PanelSize {
+            px,
+            mm: facts.mm.unwrap_or_default(),
+        },
     })
 }
 
@@ -309,8 +315,8 @@ pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the reports that may leave and enters each copy into the database, if it can be opened:
-/// the exporter of the box has no access to it and leaves that to the journal.
+/// Writes the reports that may leave and enters each copy into the database, if it can be written:
+/// the exporter of the box may only read there and leaves that to the journal.
 pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
     let bar = Bar::new("writing the stick", 0);
     let mut options = export::Options {
@@ -319,18 +325,30 @@ pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
     };
     let exported = export::export(&config.stick_reports(), to, &mut options);
     bar.end();
-    let exported = exported.map_err(Failure::failed)?;
-    match Store::open(&config.database()) {
-        Ok(store) => {
-            for copy in &exported.copied {
-                let words = "copied and checked";
-                let target = to.display().to_string();
-                store
-                    .exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)
-                    .map_err(Failure::failed)?;
-            }
-        }
-        Err(trouble) => log::warn!("the export is not in the database: {trouble}"),
+    // What was copied before a failure is on the stick too.
+    let copied = match &exported {
+        Ok(done) => &done.copied,
+        Err(failed) => &failed.done.copied,
+    };
+    for copy in copied {
+        log::info!("report {} copied and checked: {}", copy.number, copy.folder);
     }
-    Ok(exported.sentence())
+    // The copies are on the stick and checked; that they are not written down does not undo them.
+    if let Err(trouble) = enter(config, to, copied) {
+        log::warn!("the export is not in the database: {trouble}");
+    }
+    Ok(exported.map_err(Failure::failed)?.sentence())
+}
+
+fn enter(config: &Config, to: &Path, copied: &[export::Copied]) -> Result<(), StoreError> {
+    if copied.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open(&config.database())?;
+    let target = to.display().to_string();
+    for copy in copied {
+        let words = "copied and checked";
+        store.exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)?;
+    }
+    Ok(())
 }

@@ -63,8 +63,12 @@ pub fn transfer(
 ) -> Result<Vec<Answer>, Failure> {
     let bar = Bar::new("sending", items.len());
     let mut done = 0;
-    let answers = scu::blocking(scu::send(items, to, options, |_| {
+    let answers = scu::blocking(scu::send(items, to, options, |answer| {
         done += 1;
+        // With --verbose whoever watches knows of each image when it was acknowledged.
+        if answer.outcome.is_delivered() {
+            log::debug!("stored {}", answer.sop);
+        }
         bar.set(done, items.len());
     }));
     bar.end();

@@ -1,7 +1,7 @@
 //! Reads the status file and the map beside it, and decides whether they can be believed.
 
 use super::picture::Picture;
-use super::{Lost, Signal};
+use super::{Lost, Signal, sticks};
 use crate::status::{STALE_AFTER_S, State, Status, StatusError};
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,6 +15,7 @@ const LARGEST_MAP: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Watch {
     file: PathBuf,
+    sticks: PathBuf,
     map: Option<(Stamp, Option<Picture>)>,
 }
 
@@ -28,16 +29,24 @@ struct Stamp {
 
 impl Watch {
     #[must_use]
-    pub fn new(file: PathBuf) -> Self {
-        Self { file, map: None }
+    pub fn new(file: PathBuf, sticks: PathBuf) -> Self {
+        Self {
+            file,
+            sticks,
+            map: None,
+        }
     }
 
-    /// The status, if it is there, whole and at most ten seconds old.
+    /// The status, if it is there, whole and at most ten seconds old, with what the exporter says
+    /// of the stick: serve sees neither the stick nor the exporter.
     #[must_use]
     pub fn signal(&self, now_ms: i64) -> Signal {
         match Status::read(&self.file) {
-            Ok(status) => match believe(status.written_ms, now_ms) {
-                None => Signal::Live(status),
+            Ok(mut status) => match believe(status.written_ms, now_ms) {
+                None => {
+                    status.stick = sticks::message(&self.sticks).or(status.stick);
+                    Signal::Live(status)
+                }
                 Some(lost) => Signal::Lost(lost),
             },
             Err(StatusError::Missing) => Signal::Lost(Lost::Missing),

@@ -14,6 +14,7 @@ pub mod panel;
 pub mod picture;
 pub mod scene;
 pub mod shape;
+mod sticks;
 pub mod words;
 
 use crate::status::Status;
@@ -32,6 +33,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct ScreenConfig {
     pub status_file: PathBuf,
+    /// Has a folder for each stick that is in.
+    pub sticks: PathBuf,
     pub panel: PanelChoice,
     /// One picture, then stop.
     pub once: bool,
@@ -130,7 +133,7 @@ pub fn run(config: ScreenConfig) -> Result<(), ScreenError> {
         PanelChoice::Drm(facts) => Box::new(DrmPanel::open(facts)?),
         PanelChoice::Png { file, size } => Box::new(PngPanel { file, size }),
     };
-    let mut watch = Watch::new(config.status_file);
+    let mut watch = Watch::new(config.status_file, config.sticks);
     let mut service = Service::default();
     loop {
         let shown = show(panel.as_mut(), &mut watch);

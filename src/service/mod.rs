@@ -2,7 +2,7 @@
 //!
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
-//! starts and stops the box, [`early`] works on a study while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past
+//! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past
 //! their time, and [`desk`] is its loop, in which everything that can wake it is one
 //! closed enum.
 
@@ -23,6 +23,7 @@ mod results;
 mod retention;
 mod run;
 pub mod source;
+mod starting;
 mod trail;
 mod wall;
 pub mod worker;

@@ -6,11 +6,12 @@
 
 use super::clock;
 use super::commitment::Promiser;
-use super::desk::{Desk, Event, show};
+use super::desk::{Desk, Event};
 use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
-use super::wall::{self, Scene};
+use super::starting::Starting;
+use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
@@ -130,15 +131,8 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let doors = open_doors(&config, options.listeners)?;
     let (address, secure) = addresses(&config, &doors)?;
     let sign = format!("{} {}", address.port(), config.ae_title);
-    let starting = Scene {
-        starting: true,
-        ..Scene::default()
-    };
-    show(
-        &wall::compose(&starting, &config, &sign, Duration::ZERO),
-        &config,
-    );
-
+    let starting = Starting::begin(&config, &sign).map_err(ServeError::Start)?;
+    starting.step();
     let store = Store::open(&config.database())?;
     note_start(&config, &store)?;
     let spool = Spool::open(
@@ -148,6 +142,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     );
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
+    starting.step();
     let model = Arc::new(load_model(&config.model, &store)?);
     yielding_pool();
     let early = Early::start(&config, &store, &model).map_err(ServeError::Start)?;
@@ -231,6 +226,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         early,
     );
     desk.take_up();
+    drop(starting);
     desk.ready(address, secure);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     runtime.block_on(desk.run(events));

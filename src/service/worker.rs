@@ -14,7 +14,7 @@ use crate::finding::Decision;
 use crate::infer::{Bundle, Progress};
 use crate::report::dicom::{Reference, Source};
 use crate::report::{self, ModelFacts, Outcome, Report};
-use crate::status::ResultWord;
+use crate::status::{self, ResultWord};
 use crate::store::{NewObject, NewResult, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -257,11 +257,29 @@ impl Worker {
             .max_by(|a, b| a.percent.total_cmp(&b.percent))?;
         let name = format!("map-{}.png", report.number);
         let png = report::png::map_png(most, MAP_SIDE).ok()?;
-        match std::fs::write(self.config.runtime.join(&name), png) {
-            Ok(()) => Some(name),
+        // Readable for the screen's account, in spite of the unit's umask.
+        match status::file::replace(&self.config.runtime.join(&name), &png) {
+            Ok(()) => {
+                self.forget_maps(&name);
+                Some(name)
+            }
             Err(trouble) => {
                 log::warn!("the wall's picture cannot be written: {trouble}");
                 None
+            }
+        }
+    }
+
+    /// The wall shows the last result only, and the runtime folder lies in memory.
+    fn forget_maps(&self, kept: &str) {
+        let Ok(entries) = std::fs::read_dir(&self.config.runtime) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("map-") && name.ends_with(".png") && name != kept {
+                let _ = std::fs::remove_file(entry.path());
             }
         }
     }

@@ -388,6 +388,7 @@ fn one_picture(status_file: &Path) -> Vec<u8> {
     let file = status_file.with_file_name("screen.png");
     run(ScreenConfig {
         status_file: status_file.into(),
+        sticks: status_file.with_file_name("sticks"),
         panel: PanelChoice::Png {
             file: file.clone(),
             size: SIZES[0],

@@ -376,6 +376,16 @@ fn copy(canvas: &Canvas, turn: Rotation, buffer: &mut [u8], pitch: usize, size: 
     let wide = canvas.width() as usize;
     let high = canvas.height() as usize;
     let pixels = canvas.pixels();
+    if turn == Rotation::None {
+        // As most panels are mounted, and several times as quick as asking for each pixel.
+        let rows = buffer.chunks_mut(pitch.max(1)).take(h);
+        for (row, from) in rows.zip(pixels.chunks_exact(wide.max(1))) {
+            for (bytes, pixel) in row.chunks_exact_mut(4).take(w).zip(from) {
+                bytes.copy_from_slice(&pixel.to_le_bytes());
+            }
+        }
+        return;
+    }
     for (y, row) in buffer.chunks_mut(pitch.max(1)).take(h).enumerate() {
         for (x, bytes) in row.chunks_exact_mut(4).take(w).enumerate() {
             let (from_x, from_y) = match turn {
