@@ -16,7 +16,7 @@ mod visitors;
 use crate::base::ident::Class;
 use crate::config::{self, Config};
 use crate::delivery::scu::Options;
-use crate::phantom::{Kernel, Scanner};
+use crate::phantom::{Flaw, Kernel, Scanner};
 use crate::reception::tls::{Connector, Identity};
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
@@ -160,6 +160,9 @@ pub enum Command {
         /// Adds a scout view as a series of its own.
         #[arg(long)]
         localizer: bool,
+        /// Something wrong, for the acquisition checks to find: `gap`, `cut-side`, `motion` and others.
+        #[arg(long, conflicts_with = "enhanced")]
+        flaw: Option<Flaw>,
         /// Writes one multi-frame Enhanced CT object instead of one file a slice.
         #[arg(long, conflicts_with = "localizer")]
         enhanced: bool,
@@ -344,6 +347,7 @@ fn obey(command: Command) -> Result<(), Failure> {
             slices,
             dose,
             localizer,
+            flaw,
             enhanced,
             outdir,
         } => files::phantom(
@@ -356,6 +360,7 @@ fn obey(command: Command) -> Result<(), Failure> {
                 slices,
                 dose,
                 localizer,
+                flaw,
                 ..crate::phantom::Recipe::new(class, seed)
             },
             enhanced,
