@@ -7,6 +7,7 @@ mod cube;
 mod deliver;
 pub mod demo;
 mod evaluate;
+mod feedback;
 mod files;
 mod net;
 mod progress;
@@ -238,6 +239,12 @@ pub enum Command {
     },
     /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
     Evaluate(Box<evaluate::EvaluateArgs>),
+    /// Enters what a reader thinks of results: a CSV with report,opinion and truth,reason,reader.
+    Feedback {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        file: PathBuf,
+    },
     /// Copies the database of a box while it works.
     Backup {
         #[arg(long)]
@@ -404,6 +411,7 @@ fn obey(command: Command) -> Result<(), Failure> {
                 _ => visitors::learn(&config),
             }
         }
+        Command::Feedback { config, file } => feedback::enter(&load(config.as_deref())?, &file),
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver {
             config,
@@ -423,6 +431,9 @@ fn obey(command: Command) -> Result<(), Failure> {
         )),
         Command::Evaluate(args) => {
             let config = load(args.config())?;
+            if args.is_about_feedback() {
+                return feedback::show(&config);
+            }
             evaluate::run(*args, config)
         }
     }

@@ -257,7 +257,7 @@ fn strip(out: &mut String, analysed: &Analysed) {
     let step = WIDTH / shares.len().max(1) as f32;
     let _ = write!(
         out,
-        "<svg viewBox=\"-36 -4 440 86\" role=\"img\" aria-label=\"{}\">\
+        "<svg viewBox=\"-36 -8 440 92\" role=\"img\" aria-label=\"{}\">\
          <g stroke=\"#d6d4dd\" stroke-dasharray=\"2 2\"><path d=\"M0 0H400M0 30H400\"/></g>\
          <text x=\"-4\" y=\"4\" text-anchor=\"end\">{scale:.0} %</text>\
          <text x=\"-4\" y=\"62\" text-anchor=\"end\">0 %</text><g fill=\"#683aa0\">",

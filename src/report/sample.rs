@@ -381,7 +381,7 @@ fn checks() -> Vec<CheckRow> {
             "motion 0.12, lungs -865 HU",
             "motion 0.60, lungs -740 HU",
         ),
-        pass("duplicate", "new", "new"),
+        pass("duplicate", "new", "other images than before"),
     ]
 }
 

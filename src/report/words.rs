@@ -125,8 +125,7 @@ pub const SIGNATURE: &str = "Signature";
 pub const NOT_GIVEN: &str = "not given";
 
 /// Under the picture of both lungs.
-pub const SOLID: &str =
-    "The lungs from the front and from behind. Violet: the difference is raised.";
+pub const SOLID: &str = "The lungs from front and back. Violet: raised difference.";
 
 /// The title of the document: the number, and nothing of the patient.
 #[must_use]

@@ -7,6 +7,7 @@
 mod audit;
 mod commitment;
 mod delivery;
+mod feedback;
 mod history;
 mod received;
 mod retention;
@@ -19,8 +20,9 @@ pub use commitment::{
     Wanted,
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
+pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
 pub use history::{Call, Records, Stranger};
 pub use received::{Known, NewInstance, StoredInstance};
 pub use retention::{Overdue, Purge, Retention};
-pub use work::{NewResult, StudyRow, StudyState};
+pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};

@@ -7,7 +7,7 @@ Read by a radiologist.';font:700 8pt sans-serif;color:#1c1b22}\
 *{box-sizing:border-box}\
 html{-webkit-print-color-adjust:exact;print-color-adjust:exact}\
 body{font:10pt/1.4 Inter,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif;color:#1c1b22;\
-max-width:190mm;margin:0 auto;padding:5mm;overflow-wrap:anywhere}\
+max-width:190mm;margin:0 auto;padding:5mm;overflow-wrap:break-word}\
 @media print{body{padding:0;max-width:none;font-size:9pt}}\
 p{margin:0 0 1.2mm}\
 h1{font-size:17pt;margin:0}\
@@ -53,13 +53,15 @@ figure img{width:100%;display:block}\
 figcaption{font-size:.8em;color:#666472;margin-top:.8mm}\
 figcaption b{color:#1c1b22}\
 figcaption span{float:right}\
-.keys{display:grid;grid-template-columns:1fr 1fr;gap:3mm 5mm}\
-@media (max-width:150mm) and (not print){.keys{grid-template-columns:1fr}}\
+.keys figure{display:inline-block;width:48.4%;margin:0 0 3mm;vertical-align:top}\
+.keys figure:nth-child(odd){margin-right:3.2%}\
+@media screen and (max-width:150mm){.keys figure{width:100%}}\
 table{border-collapse:collapse;width:100%;font-size:.88em}\
 th,td{text-align:left;vertical-align:top;padding:.8mm 2mm .8mm 0;border-top:1px solid #d6d4dd}\
 thead th{border:0;color:#666472;font-weight:400;font-size:.9em}\
 tr{break-inside:avoid}\
-td:nth-child(4){white-space:nowrap}\
+tbody th,td:nth-child(4){white-space:nowrap}\
+td{overflow-wrap:anywhere}\
 .warn td:nth-child(4),.refuse td:nth-child(4){font-weight:700}\
 ul{margin:0;padding-left:4.5mm;font-size:.92em}li{margin-bottom:.6mm}li::marker{color:#683aa0}\
 .provenance{display:grid;grid-template-columns:34mm 1fr;row-gap:.4mm;margin:0;font-size:.88em}\

@@ -2,8 +2,9 @@
 //!
 //! Such a lung hangs together with the air of the room and leaves the mask, so it is looked for
 //! where it leaves: the rim of the picture is walked around, and a stretch of lung between two
-//! stretches of chest wall is a lung that was cut. Air of the room is too thin for lung, and the
-//! foam of a couch has no wall of flesh beside it.
+//! stretches of chest wall is a lung that was cut, if it goes on inside. Air of the room is too thin
+//! for lung, skin that just touches the rim is flesh a little deeper, and the back and the front,
+//! where mattresses are, do not count.
 
 use crate::base::grid::Spacing;
 use ndarray::{Array3, ArrayView2, Axis};
@@ -17,11 +18,22 @@ const LUNG: std::ops::Range<f32> = -930.0..-550.0;
 /// Denser than this is flesh; fat is -100 HU.
 const FLESH: f32 = -250.0;
 
+/// Denser than this is no lung with air in it.
+const DENSEST: f32 = -500.0;
+
 /// Thinner than this is no flesh, and thinner air than lung ends a stretch.
 const THINNEST: f32 = -980.0;
 
-/// A shorter stretch is a fold of a blanket.
-const SHORTEST_MM: f64 = 20.0;
+/// A shorter stretch is a fold of a blanket, a longer one more than a lung has from front to back.
+const LENGTH_MM: std::ops::RangeInclusive<f64> = 20.0..=250.0;
+
+/// How far inside of the rim there must still be lung, over most of the stretch.
+const DEEPER_MM: [f64; 2] = [6.0, 12.0];
+const MOST: f64 = 0.6;
+
+/// The middle of a stretch lies to the side of the picture's centre by so many times as much as
+/// above or below it.
+const SIDEWAYS: f32 = 1.2;
 
 /// A thinner wall is the shell of a couch.
 const WALL_MM: f64 = 8.0;
@@ -131,8 +143,12 @@ fn has_cut_lung(slice: ArrayView2<f32>, path: &[(usize, usize)], step: f64) -> b
         let length = (0..n).take_while(|d| lung(begin + d)).count();
         let mean =
             (begin..begin + length).map(|k| smooth[k % n]).sum::<f32>() / length.max(1) as f32;
-        if length >= voxels(SHORTEST_MM)
+        if LENGTH_MM.contains(&(length as f64 * step))
             && LUNG.contains(&mean)
+            && is_sideways(path[(begin + length / 2) % n], slice.dim())
+            && DEEPER_MM
+                .iter()
+                .all(|mm| goes_on(slice, path, (begin, length), mm / step))
             && wall(begin + n - 1, false)
             && wall(begin + length, true)
         {
@@ -140,6 +156,35 @@ fn has_cut_lung(slice: ArrayView2<f32>, path: &[(usize, usize)], step: f64) -> b
         }
     }
     false
+}
+
+fn is_sideways(at: (usize, usize), (ny, nx): (usize, usize)) -> bool {
+    let off = |at: usize, n: usize| (at as f32 - (n as f32 - 1.0) / 2.0).abs();
+    off(at.1, nx) > SIDEWAYS * off(at.0, ny)
+}
+
+/// Whether a stretch of the path is lung so many voxels nearer to the centre, too.
+fn goes_on(
+    slice: ArrayView2<f32>,
+    path: &[(usize, usize)],
+    (begin, length): (usize, usize),
+    deeper: f64,
+) -> bool {
+    let (ny, nx) = slice.dim();
+    let (cy, cx) = ((ny as f32 - 1.0) / 2.0, (nx as f32 - 1.0) / 2.0);
+    let lung = |k: usize| {
+        let (y, x) = path[(begin + k) % path.len()];
+        let (dy, dx) = (cy - y as f32, cx - x as f32);
+        let share = deeper as f32 / (dy * dy + dx * dx).sqrt().max(1.0);
+        let place = (
+            (y as f32 + dy * share).round() as usize,
+            (x as f32 + dx * share).round() as usize,
+        );
+        let hu = slice.get(place).map_or(THINNEST, |v| super::hu(*v).0);
+        (THINNEST + 1.0..DENSEST).contains(&hu)
+    };
+    let found = (0..length).filter(|k| lung(*k)).count();
+    found as f64 >= MOST * length as f64
 }
 
 #[cfg(test)]
