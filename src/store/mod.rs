@@ -8,6 +8,7 @@ mod audit;
 mod commitment;
 mod delivery;
 mod feedback;
+mod figures;
 mod history;
 mod received;
 mod retention;
@@ -21,6 +22,7 @@ pub use commitment::{
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
 pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
+pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
 pub use received::{Known, NewInstance, StoredInstance};
 pub use retention::{Overdue, Purge, Retention};
