@@ -68,6 +68,8 @@ pub struct Config {
     disk: Option<Quota>,
     pub retention: Retention,
     pub streaming: Streaming,
+    /// Figures for a monitoring system on a socket in `runtime`.
+    pub metrics: bool,
 }
 
 /// Work on a study while it is still arriving.
@@ -154,7 +156,14 @@ struct Raw {
     retention: RawRetention,
     commitment: commitment::Raw,
     streaming: RawStreaming,
+    metrics: RawMetrics,
     destinations: Vec<destination::Raw>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawMetrics {
+    enabled: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -294,6 +303,7 @@ impl Config {
                 enabled: raw.streaming.enabled.unwrap_or(true),
                 most_bytes: (raw.streaming.memory_mb.unwrap_or(STREAMING_MB) as usize) << 20,
             },
+            metrics: raw.metrics.enabled,
         })
     }
 
@@ -353,6 +363,12 @@ impl Config {
     #[must_use]
     pub fn stick_reports(&self) -> PathBuf {
         self.state.join("stick")
+    }
+
+    /// Where the figures are asked for.
+    #[must_use]
+    pub fn metrics_socket(&self) -> PathBuf {
+        self.runtime.join("metrics.sock")
     }
 
     /// What the screen reads.

@@ -261,7 +261,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
         let folder = config
             .reports()
             .join(ReportNo(last.done.report).to_string());
-        for name in ["report.pdf", "report.json"] {
+        for name in ["report.pdf", "report.html", "report.json"] {
             std::fs::copy(folder.join(name), out.join(name)).map_err(failed)?;
         }
     }
@@ -308,6 +308,7 @@ fn leave(config: &Config, out: &Path, answers: &[Answer]) -> Result<(), Failure>
     for (what, path) in [
         ("screen", "screen.png"),
         ("report", "report.pdf"),
+        ("report for a browser", "report.html"),
         ("report for programs", "report.json"),
         ("stick", "stick/SCANSIDE"),
         ("database", "scanside.db"),

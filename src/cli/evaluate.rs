@@ -44,14 +44,22 @@ pub struct EvaluateArgs {
     jobs: usize,
     /// Where answers.csv, evaluation.html and evaluation.json go. A run that was stopped goes on
     /// when it is started again with the same folder.
-    #[arg(long, value_name = "DIR", required_unless_present = "from")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["from", "feedback"])]
     out: Option<PathBuf>,
     /// Makes the page from these answers alone, without running a study.
     #[arg(long, value_name = "answers.csv", conflicts_with_all = ["cohort", "phantoms", "fp32"])]
     from: Option<PathBuf>,
+    /// Shows what this box said against what its readers think (`scanside feedback`), and ends.
+    #[arg(long, conflicts_with_all = ["cohort", "phantoms", "fp32", "from", "out"])]
+    feedback: bool,
 }
 
 impl EvaluateArgs {
+    #[must_use]
+    pub fn is_about_feedback(&self) -> bool {
+        self.feedback
+    }
+
     #[must_use]
     pub fn config(&self) -> Option<&Path> {
         self.config.as_deref()

@@ -7,6 +7,7 @@ mod cube;
 mod deliver;
 pub mod demo;
 mod evaluate;
+mod feedback;
 mod files;
 mod net;
 mod progress;
@@ -16,7 +17,7 @@ mod visitors;
 use crate::base::ident::Class;
 use crate::config::{self, Config};
 use crate::delivery::scu::Options;
-use crate::phantom::{Kernel, Scanner};
+use crate::phantom::{Flaw, Kernel, Scanner};
 use crate::reception::tls::{Connector, Identity};
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
@@ -160,6 +161,9 @@ pub enum Command {
         /// Adds a scout view as a series of its own.
         #[arg(long)]
         localizer: bool,
+        /// Something wrong, for the acquisition checks to find: `gap`, `cut-side`, `motion` and others.
+        #[arg(long, conflicts_with = "enhanced")]
+        flaw: Option<Flaw>,
         /// Writes one multi-frame Enhanced CT object instead of one file a slice.
         #[arg(long, conflicts_with = "localizer")]
         enhanced: bool,
@@ -235,6 +239,12 @@ pub enum Command {
     },
     /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
     Evaluate(Box<evaluate::EvaluateArgs>),
+    /// Enters what a reader thinks of results: a CSV with report,opinion and truth,reason,reader.
+    Feedback {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        file: PathBuf,
+    },
     /// Copies the database of a box while it works.
     Backup {
         #[arg(long)]
@@ -344,6 +354,7 @@ fn obey(command: Command) -> Result<(), Failure> {
             slices,
             dose,
             localizer,
+            flaw,
             enhanced,
             outdir,
         } => files::phantom(
@@ -356,6 +367,7 @@ fn obey(command: Command) -> Result<(), Failure> {
                 slices,
                 dose,
                 localizer,
+                flaw,
                 ..crate::phantom::Recipe::new(class, seed)
             },
             enhanced,
@@ -399,6 +411,7 @@ fn obey(command: Command) -> Result<(), Failure> {
                 _ => visitors::learn(&config),
             }
         }
+        Command::Feedback { config, file } => feedback::enter(&load(config.as_deref())?, &file),
         Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
         Command::Deliver {
             config,
@@ -418,6 +431,9 @@ fn obey(command: Command) -> Result<(), Failure> {
         )),
         Command::Evaluate(args) => {
             let config = load(args.config())?;
+            if args.is_about_feedback() {
+                return feedback::show(&config);
+            }
             evaluate::run(*args, config)
         }
     }

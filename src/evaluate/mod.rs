@@ -10,6 +10,7 @@
 
 pub mod answer;
 pub mod cohort;
+pub mod feedback;
 mod journal;
 pub mod judge;
 mod one;

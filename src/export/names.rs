@@ -70,6 +70,8 @@ mod tests {
     fn our_files_have_short_names() {
         assert_eq!(on_stick("report.pdf").unwrap(), "REPORT.PDF");
         assert_eq!(on_stick("report.json").unwrap(), "REPORT.JSN");
+        assert_eq!(on_stick("report.html").unwrap(), "REPORT.HTM");
+        assert_eq!(on_stick("report.csv").unwrap(), "REPORT.CSV");
         assert_eq!(on_stick("key_1.png").unwrap(), "KEY_1.PNG");
         assert_eq!(on_stick("seg.dcm").unwrap(), "SEG");
         assert_eq!(on_stick("DICOMDIR").unwrap(), "DICOMDIR");

@@ -31,6 +31,8 @@ Each folder here holds one report of a scanside box, named by its number.\r
 REPORT.PDF   the report to read and print\r
 REPORT.JSN   the same for programs: a JSON text. Names here end in three\r
              letters; copy it to report.json where a program insists\r
+REPORT.HTM   the same for a browser, in one file; REPORT.CSV one row for a\r
+             spreadsheet\r
 KEY_1.PNG    the key images: the slice, and the slice with the difference map\r
 DICOMDIR     the directory of the DICOM objects beside it: SR (measurements),\r
              SEG (the region), SC (key images), PDF (the report)\r

@@ -12,6 +12,7 @@ mod dice;
 mod disease;
 mod enhanced;
 mod field;
+mod flaw;
 mod lesion;
 mod organs;
 pub mod perlin;
@@ -25,6 +26,7 @@ mod territory;
 mod tree;
 
 pub use enhanced::{enhanced, write_enhanced};
+pub use flaw::{Flaw, UnknownFlaw};
 pub use scan::{Acquisition, Truth};
 pub use series::{Object, PhantomError, count, files, object, objects, write};
 
@@ -112,6 +114,8 @@ pub struct Recipe {
     pub dose: Option<f32>,
     /// Adds a scout view as a series of its own.
     pub localizer: bool,
+    /// What is wrong with it.
+    pub flaw: Option<Flaw>,
 }
 
 impl Recipe {
@@ -129,6 +133,7 @@ impl Recipe {
             slices: None,
             dose: None,
             localizer: false,
+            flaw: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One plane of the body in HU, without the scanner: no noise, no kernel, no slice thickness.
 
+use super::Flaw;
 use super::bone::Bones;
 use super::chest::Body;
 use super::dice::{Dice, Noise};
@@ -45,12 +46,19 @@ pub struct Scene {
     airways: Vec<(Tube, f32)>,
     bronchi: Vec<(Tube, f32, usize)>,
     buds: Vec<Tube>,
+    flaw: Option<Flaw>,
 }
 
 pub(super) const AIR: f32 = -1000.0;
 
 impl Scene {
-    pub fn new(patient: Patient, trees: &Trees, pose: Pose, couch: Couch) -> Self {
+    pub fn new(
+        patient: Patient,
+        trees: &Trees,
+        pose: Pose,
+        couch: Couch,
+        flaw: Option<Flaw>,
+    ) -> Self {
         let Patient {
             body,
             field,
@@ -106,6 +114,7 @@ impl Scene {
             noise,
             pose,
             couch,
+            flaw,
         }
     }
 
@@ -133,11 +142,14 @@ impl Scene {
                     continue;
                 }
                 let (d, e) = (&coarse[c + nx], &coarse[c + nx + 1]);
-                let s: [f32; CHANNELS] = std::array::from_fn(|m| {
+                let mut s: [f32; CHANNELS] = std::array::from_fn(|m| {
                     let top = a[m] + (b[m] - a[m]) * tx;
                     let low = d[m] + (e[m] - d[m]) * tx;
                     top + (low - top) * ty
                 });
+                if self.flaw.is_some_and(|flaw| flaw.fills(p[0])) {
+                    s[LUNG] = s[LUNG].min(-9.0);
+                }
                 if s[LUNG] > 0.5 * blur {
                     lung[k] = s[LUNG];
                     tissue[k] = AIR;

@@ -10,7 +10,7 @@ use super::raster::{Pose, Raster};
 use super::render::{Couch, Patient, Scene};
 use super::space::{lerp, step};
 use super::tree::Trees;
-use super::{Kernel, Recipe, Scanner};
+use super::{Flaw, Kernel, Recipe, Scanner};
 use super::{bone::Bones, chest::Body};
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;
@@ -55,6 +55,8 @@ pub struct Scan {
     pub acquisition: Acquisition,
     pub truth: Truth,
     seed: u64,
+    /// HU by which every value is off.
+    shift: f32,
 }
 
 /// Sub-slices are at most this far apart; thicker slices are averages of several.
@@ -67,7 +69,10 @@ const FINEST: f64 = 0.8;
 impl Scan {
     pub fn new(recipe: &Recipe) -> Self {
         let seed = recipe.seed;
-        let body = Body::new(seed);
+        let mut body = Body::new(seed);
+        if let Some(flaw) = recipe.flaw {
+            flaw.embody(&mut body);
+        }
         let mut d = Dice::new(seed, "scan");
         let drawn = [
             Scanner::Ge,
@@ -104,6 +109,10 @@ impl Scan {
                 .clamp(280.0, 480.0)
                 .round(),
         );
+        let fov = match recipe.flaw {
+            Some(Flaw::CutSide) => f64::from((1.55 * body.half_width).round()),
+            _ => fov,
+        };
         let pixel = (fov / matrix as f64 * 1e9).round() / 1e9;
         let middle_y = f64::from(10.0 + d.range(-12.0, 8.0));
         let middle_x = f64::from(d.range(-9.0, 9.0));
@@ -131,6 +140,13 @@ impl Scan {
         for k in 0..count.min(2000) {
             positions.push(base + k as f64 * spacing);
         }
+        if let Some(flaw) = recipe.flaw {
+            flaw.cut(
+                &mut positions,
+                f64::from(trees.base.max(-130.0)),
+                f64::from(body.height),
+            );
+        }
         if let Some(most) = recipe.slices
             && most < positions.len()
         {
@@ -152,6 +168,12 @@ impl Scan {
         } else {
             0.0
         };
+        let motion = match recipe.flaw {
+            Some(Flaw::Motion) => 4.0,
+            // What a flaw is looked for in must not move as well.
+            Some(_) => 0.0,
+            None => motion,
+        };
         let lesions = lesions(recipe.class, seed, &body, &trees);
         let warp = Noise::new(seed, "tissue");
         let involved = lesions.involved(&body, &trees, &warp);
@@ -168,7 +190,7 @@ impl Scan {
             kvp,
             mas,
             noise,
-            contrast: body.blood_hu > 100.0,
+            contrast: body.blood_hu > 100.0 && recipe.flaw != Some(Flaw::SilentContrast),
             motion,
         };
         let truth = Truth {
@@ -187,12 +209,16 @@ impl Scan {
             lesions,
             noise: warp,
         };
-        let scene = Scene::new(patient, &trees, pose, couch);
+        let scene = Scene::new(patient, &trees, pose, couch, recipe.flaw);
         Self {
             scene,
             acquisition,
             truth,
             seed,
+            shift: match recipe.flaw {
+                Some(Flaw::Shifted) => 150.0,
+                _ => 0.0,
+            },
         }
     }
 
@@ -243,7 +269,7 @@ impl Scan {
         self.grain(index, &mut image);
         image
             .into_iter()
-            .map(|v| v.round().clamp(-1024.0, 3071.0) as i16)
+            .map(|v| (v + self.shift).round().clamp(-1024.0, 3071.0) as i16)
             .collect()
     }
 

@@ -5,7 +5,7 @@
 //! whether file names follow the slices. All names and identifiers are made up from the recipe.
 
 use super::dice::scramble;
-use super::{Kernel, Phantom, Recipe, Scanner};
+use super::{Flaw, Kernel, Phantom, Recipe, Scanner};
 use dicom_core::value::{PrimitiveValue, Value};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -122,7 +122,8 @@ pub(super) fn manner(recipe: &Recipe, scanner: Scanner) -> Manner {
 
 /// A UID made from the whole recipe: the same recipe has the same UIDs, another has others.
 pub(super) fn uid(recipe: &Recipe, role: &str, index: usize) -> String {
-    let text = format!("{recipe:?} {role} {index}");
+    // A recipe without a flaw has the UIDs that it had before there were flaws.
+    let text = format!("{recipe:?} {role} {index}").replace(", flaw: None", "");
     let half = |salt: u64| {
         text.bytes()
             .fold(scramble(salt), |h, b| scramble(h ^ u64::from(b)))
@@ -231,11 +232,12 @@ pub(super) fn common(p: &Phantom, m: &Manner, series: &str) -> Writer {
         VR::CS,
         if p.person.female { "F" } else { "M" },
     );
-    w.text(
-        tags::PATIENT_AGE,
-        VR::AS,
-        &format!("{:03}Y", p.person.age_years),
-    );
+    let age = match r.flaw {
+        Some(Flaw::Child) => "012Y".to_owned(),
+        Some(Flaw::NoAge) => String::new(),
+        _ => format!("{:03}Y", p.person.age_years),
+    };
+    w.text(tags::PATIENT_AGE, VR::AS, &age);
     w.text(tags::PATIENT_SIZE, VR::DS, &ds(p.person.size_m));
     w.text(tags::PATIENT_WEIGHT, VR::DS, &ds(p.person.weight_kg));
     if a.contrast {
@@ -270,6 +272,9 @@ pub(super) fn common(p: &Phantom, m: &Manner, series: &str) -> Writer {
     w.number(tags::BITS_STORED, m.bits);
     w.number(tags::HIGH_BIT, m.bits - 1);
     w.number(tags::PIXEL_REPRESENTATION, u16::from(m.signed));
+    if r.flaw == Some(Flaw::Lossy) {
+        w.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
+    }
     w.text(tags::WINDOW_CENTER, VR::DS, "-600\\40");
     w.text(tags::WINDOW_WIDTH, VR::DS, "1500\\400");
     w.text(tags::RESCALE_INTERCEPT, VR::DS, &m.intercept.to_string());
@@ -326,7 +331,15 @@ pub fn object(p: &Phantom, index: usize) -> Result<Object, PhantomError> {
     let m = manner(&p.recipe, a.scanner);
     let slices = count(p);
     let mut w = common(p, &m, "axial");
-    w.text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL");
+    w.text(
+        tags::IMAGE_TYPE,
+        VR::CS,
+        match p.recipe.flaw {
+            Some(Flaw::Derived) => "DERIVED\\SECONDARY\\AXIAL",
+            Some(Flaw::Reformat) => "DERIVED\\SECONDARY\\REFORMATTED",
+            _ => "ORIGINAL\\PRIMARY\\AXIAL",
+        },
+    );
     let (what, kernel) = match a.kernel {
         Kernel::Soft => ("MEDIASTINUM", m.soft),
         Kernel::Lung => ("LUNG", m.lung),
@@ -349,26 +362,83 @@ pub fn object(p: &Phantom, index: usize) -> Result<Object, PhantomError> {
         slices - index
     };
     w.text(tags::INSTANCE_NUMBER, VR::IS, &number.to_string());
+    let (corner, orientation) = pose(p, index);
+    w.text(tags::IMAGE_POSITION_PATIENT, VR::DS, &join(&corner));
+    w.text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &orientation);
     let z = height(p, index);
-    w.text(
-        tags::IMAGE_POSITION_PATIENT,
-        VR::DS,
-        &join(&[a.corner[0], a.corner[1], z]),
-    );
-    w.text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
     w.text(tags::SLICE_LOCATION, VR::DS, &ds(z));
     w.text(tags::PIXEL_SPACING, VR::DS, &join(&[a.pixel, a.pixel]));
     let n = a.matrix;
     w.number(tags::ROWS, n as u16);
     w.number(tags::COLUMNS, n as u16);
-    let pixels = pixels(p, &m, index);
-    finish(
-        w,
-        &m,
-        uids::CT_IMAGE_STORAGE,
-        &uid(&p.recipe, "slice", index),
-        pixels,
-    )
+    let mut pixels = pixels(p, &m, index);
+    let sop = uid(&p.recipe, "slice", index);
+    let mut class = uids::CT_IMAGE_STORAGE;
+    match p.recipe.flaw {
+        Some(Flaw::Prone) => {
+            pixels.reverse();
+            w.text(tags::PATIENT_POSITION, VR::CS, "HFP");
+        }
+        Some(Flaw::NoRescale) => {
+            w.0.remove_element(tags::RESCALE_INTERCEPT);
+            w.0.remove_element(tags::RESCALE_SLOPE);
+        }
+        Some(Flaw::EightBits) => {
+            w.number(tags::BITS_ALLOCATED, 8);
+            w.number(tags::BITS_STORED, 8);
+            w.number(tags::HIGH_BIT, 7);
+            let pairs = pixels.chunks(2).map(|pair| {
+                pair.iter()
+                    .enumerate()
+                    .fold(0, |all, (i, v)| all | (v >> 4).min(255) << (8 * i))
+            });
+            pixels = pairs.collect();
+        }
+        Some(Flaw::Mr) => {
+            w.text(tags::MODALITY, VR::CS, "MR");
+            w.text(tags::SOP_CLASS_UID, VR::UI, uids::MR_IMAGE_STORAGE);
+            class = uids::MR_IMAGE_STORAGE;
+        }
+        Some(Flaw::Damaged) if index == slices / 2 => pixels.truncate(pixels.len() / 2),
+        _ => {}
+    }
+    finish(w, &m, class, &sop, pixels)
+}
+
+/// Where the first pixel of a slice lies, and which way rows and columns run, by the header.
+fn pose(p: &Phantom, index: usize) -> ([f64; 3], String) {
+    let a = &p.acquisition;
+    let (z, middle) = (height(p, index), index == count(p) / 2);
+    let corner = [a.corner[0], a.corner[1], z];
+    let tilted = |degrees: f64| {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        join(&[1.0, 0.0, 0.0, 0.0, cos, -sin])
+    };
+    let straight = "1\\0\\0\\0\\1\\0".to_owned();
+    match p.recipe.flaw {
+        Some(Flaw::Prone) => {
+            let far = |from: f64| from + a.pixel * (a.matrix as f64 - 1.0);
+            let corner = [far(corner[0]), far(corner[1]), z];
+            (corner, "-1\\0\\0\\0\\-1\\0".to_owned())
+        }
+        Some(Flaw::SlightTilt) => (corner, tilted(3.0)),
+        Some(Flaw::Tilt) => (corner, tilted(15.0)),
+        Some(Flaw::Coronal) => {
+            let corner = [a.corner[0], z, a.corner[1]];
+            (corner, "1\\0\\0\\0\\0\\-1".to_owned())
+        }
+        Some(Flaw::Uneven) if index % 2 == 1 => ([corner[0], corner[1], z + 0.3], straight),
+        Some(Flaw::Doubled) if middle => {
+            let below = height(p, index.saturating_sub(1));
+            ([corner[0], corner[1], below], straight)
+        }
+        _ => (corner, straight),
+    }
+}
+
+/// Whether the study has this slice.
+fn is_there(p: &Phantom, index: usize) -> bool {
+    p.recipe.flaw != Some(Flaw::Gap) || index != count(p) / 2
 }
 
 /// The samples of slice `index`, with padding outside the scan where the maker has it.
@@ -431,6 +501,7 @@ fn localizer(p: &Phantom) -> Option<Result<Object, PhantomError>> {
 /// When the DICOM library refuses a header.
 pub fn objects(p: &Phantom) -> Result<Vec<Object>, PhantomError> {
     (0..count(p))
+        .filter(|k| is_there(p, *k))
         .map(|k| object(p, k))
         .chain(localizer(p))
         .collect()
@@ -491,6 +562,7 @@ pub fn write(p: &Phantom, dir: &Path) -> Result<Vec<PathBuf>, PhantomError> {
     };
     let mut paths: Vec<PathBuf> = (0..count(p))
         .into_par_iter()
+        .filter(|k| is_there(p, *k))
         .map(|k| put(dir.join(file_name(p, k)), &object(p, k)?))
         .collect::<Result<_, PhantomError>>()?;
     if let Some(scout) = localizer(p) {

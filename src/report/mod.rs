@@ -1,4 +1,4 @@
-//! What leaves the box: one [`Report`], written as PDF, JSON, PNG and other forms.
+//! What leaves the box: one [`Report`], written as PDF, HTML, JSON, CSV, PNG and DICOM objects.
 //!
 //! Pure: a report is a value, and each form of it is a function from the value to bytes. The same
 //! report gives the same bytes. Dates come from the report, never from a clock.
@@ -8,15 +8,20 @@
 //! line in [`files`]. Fixed sentences stand in [`words`]. Who may see a name is the caller's
 //! decision: [`Report::deidentified`] is the form for a stick.
 
+pub mod csv;
 pub mod deidentify;
 pub mod dicom;
+pub mod html;
 pub mod json;
 pub mod pdf;
 pub mod png;
 mod raster;
 #[doc(hidden)]
 pub mod sample;
+pub mod solid;
 pub mod words;
+
+pub use raster::Raster;
 
 use crate::base::ident::{Private, ReportNo};
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
@@ -94,12 +99,17 @@ fn written(
     let mut files = vec![
         ("report.pdf".to_owned(), pdf::write(report)?),
         ("report.json".to_owned(), json::write(report)?.into_bytes()),
+        ("report.csv".to_owned(), csv::write(report).into_bytes()),
     ];
+    let mut keys = Vec::new();
     for (index, image) in report.key_images().iter().enumerate() {
         if image.is_sound() {
-            files.push((key_name(index), png::pair_png(image)?));
+            keys.push((key_name(index), png::pair_png(image)?));
         }
     }
+    let page = html::write(report, &keys)?;
+    files.push(("report.html".to_owned(), page.into_bytes()));
+    files.append(&mut keys);
     let mut objects = Vec::new();
     if let Some(source) = source {
         let pdf = files.first().map_or(&[][..], |(_, pdf)| pdf);
@@ -287,6 +297,8 @@ pub struct Analysed {
     pub distance_limit: f32,
     /// Six at most, feet to head.
     pub key_images: Vec<KeyImage>,
+    /// The lungs and what is involved, as [`solid::draw`] draws them.
+    pub solid: Option<Raster>,
 }
 
 /// One acquired slice in the lung window, and where the difference is raised in it.
@@ -367,7 +379,7 @@ mod tests {
             .map(|f| f.0.as_str())
             .collect();
         assert_eq!(listed, others);
-        assert_eq!(listed.len(), 8, "pdf, json and six pictures");
+        assert_eq!(listed.len(), 10, "pdf, json, csv, html and six pictures");
     }
 
     #[test]

@@ -80,6 +80,14 @@ pub fn map_png(image: &KeyImage, side: usize) -> Result<Vec<u8>, ReportError> {
     encode(&map)
 }
 
+/// The lungs as a solid.
+///
+/// # Errors
+/// [`ReportError::Png`] when the encoder refuses.
+pub fn solid_png(solid: &Raster) -> Result<Vec<u8>, ReportError> {
+    encode(solid)
+}
+
 /// Width and height with the picture's proportions, the longer side `side` pixels.
 fn fitted(image: &KeyImage, side: usize) -> (usize, usize) {
     let (w, h) = (image.width.max(1), image.height.max(1));

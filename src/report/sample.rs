@@ -3,8 +3,11 @@
 use super::{
     Analysed, CheckRow, KeyImage, ModelFacts, Outcome, Patient, Report, Seconds, StudyFacts,
 };
+use crate::base::grid::Spacing;
 use crate::base::ident::{Private, ReportNo};
+use crate::base::unit::Mm;
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
+use ndarray::Array3;
 
 /// A Covid-like result with six key images.
 #[must_use]
@@ -67,6 +70,7 @@ pub fn covid() -> Report {
             distance: 3.4,
             distance_limit: 9.5,
             key_images,
+            solid: drawn(&masks()),
         })),
         checks: checks(),
         caveats: vec![Caveat {
@@ -82,6 +86,53 @@ pub fn covid() -> Report {
             all: 19.4,
         },
     }
+}
+
+/// Lungs, what is involved of them, and the spacing of their voxels.
+pub type Masks = (Array3<bool>, Array3<bool>, Spacing);
+
+fn drawn((lungs, involved, spacing): &Masks) -> Option<super::Raster> {
+    super::solid::draw(lungs, involved, *spacing)
+}
+
+/// Two lungs with a dome below, a notch for the heart, and foci in the lower back.
+#[must_use]
+pub fn masks() -> Masks {
+    let (nz, n) = (50, 96);
+    let spacing = Spacing {
+        z: Mm(5.0),
+        y: Mm(3.2),
+        x: Mm(3.2),
+    };
+    let ball = |at: [f32; 3], centre: [f32; 3], radius: [f32; 3]| {
+        let part = |i: usize| ((at[i] - centre[i]) / radius[i]) * ((at[i] - centre[i]) / radius[i]);
+        part(0) + part(1) + part(2)
+    };
+    let place = |(z, y, x): (usize, usize, usize)| [z as f32, y as f32, x as f32];
+    let lungs = Array3::from_shape_fn((nz, n, n), |at| {
+        let at = place(at);
+        let right = ball(at, [20.0, 48.0, 29.0], [27.0, 27.0, 17.0]) < 1.0;
+        let left = ball(at, [20.0, 48.0, 67.0], [27.0, 27.0, 16.0]) < 1.0
+            && ball(at, [12.0, 38.0, 56.0], [13.0, 14.0, 11.0]) > 1.0;
+        let dome = [[-2.0, 46.0, 29.0], [-4.0, 46.0, 67.0]];
+        let above = dome
+            .iter()
+            .all(|centre| ball(at, *centre, [11.0, 24.0, 20.0]) > 1.0);
+        (right || left) && above
+    });
+    let involved = Array3::from_shape_fn((nz, n, n), |at| {
+        let foci = [
+            ([12.0, 64.0, 24.0], [6.0, 8.0, 9.0]),
+            ([22.0, 66.0, 30.0], [4.0, 5.0, 6.0]),
+            ([14.0, 66.0, 68.0], [5.0, 6.0, 8.0]),
+            ([30.0, 50.0, 38.0], [3.0, 4.0, 4.0]),
+        ];
+        let hit = foci
+            .iter()
+            .any(|(centre, radius)| ball(place(at), *centre, *radius) < 1.0);
+        hit && lungs[at]
+    });
+    (lungs, involved, spacing)
 }
 
 /// No pattern, and next to nothing raised.
@@ -107,6 +158,9 @@ pub fn control() -> Report {
         for share in &mut analysed.profile {
             *share *= 0.02;
         }
+        let (lungs, mut involved, spacing) = masks();
+        involved.fill(false);
+        analysed.solid = drawn(&(lungs, involved, spacing));
         for image in &mut analysed.key_images {
             image.overlay.fill(0);
             image.percent *= 0.02;
@@ -135,6 +189,7 @@ pub fn undetermined() -> Report {
         };
         analysed.distance = 14.1;
         analysed.key_images.clear();
+        analysed.solid = None;
     }
     report
 }
@@ -159,7 +214,9 @@ pub fn not_analysed() -> Report {
     report.study.input_sha256.clear();
     report.checks.truncate(1);
     if let Some(check) = report.checks.first_mut() {
-        check.value = "LOCALIZER".to_owned();
+        check.code = "scout".to_owned();
+        check.value = "no series is fit".to_owned();
+        check.limit = "one axial chest CT".to_owned();
         check.verdict = "refuse".to_owned();
         check.words = "This is a scout view. Please send the axial chest series.".to_owned();
     }
@@ -280,72 +337,51 @@ fn checks() -> Vec<CheckRow> {
         verdict: verdict.to_owned(),
         words: words.to_owned(),
     };
+    let pass = |code: &str, value: &str, limit: &str| row(code, value, limit, "pass", "");
     vec![
-        row(
-            "modality",
-            "CT, axial, original",
-            "CT, axial",
-            "pass",
-            "Axial CT series.",
+        pass(
+            "class",
+            "CT ORIGINAL\\PRIMARY\\AXIAL",
+            "CT, original, axial",
         ),
-        row(
-            "orientation",
-            "0.0 degrees",
-            "5 degrees",
-            "pass",
-            "Axial, head first, supine.",
-        ),
-        row(
-            "spacing",
-            "1.5 mm, jitter 0.00 mm",
-            "3 mm",
-            "pass",
-            "Even, no slice missing.",
-        ),
-        row(
-            "coverage",
-            "243 mm",
-            "80 mm",
-            "pass",
-            "Both lungs are inside the scan.",
-        ),
-        row(
-            "body_part",
-            "4.3 l",
-            "1.5 to 9 l",
-            "pass",
-            "Two lungs found.",
-        ),
-        row(
-            "hu",
-            "air -998 HU",
-            "-1000 \u{b1} 50 HU",
-            "pass",
-            "Values are in Hounsfield units.",
-        ),
+        pass("orientation", "0.0 degrees off axial", "5 degrees"),
+        pass("spacing", "1.5 mm, uneven by 0 mm", "3 mm, at most 5 mm"),
+        pass("continuity", "0 missing, 0 at a taken place", "none"),
+        pass("length", "162 slices, 243 mm", "80 mm"),
+        pass("rescale", "present", "slope and intercept to HU, 16 bits"),
         row(
             "kernel",
             "B60s",
-            "seen in training",
+            "soft",
             "warn",
             "Sharp kernel: choose the soft series if there is one.",
         ),
-        row(
-            "contrast",
-            "none",
-            "none",
-            "pass",
-            "No contrast medium found.",
-        ),
-        row("age", "58 years", "18 years", "pass", "Adult."),
-        row("duplicate", "new", "new", "pass", "Not analysed before."),
-        row(
+        pass("dose", "84 mAs", "10 mAs"),
+        pass("contrast", "none", "none"),
+        pass("age", "above the limit", "18 years"),
+        pass(
             "image_data",
-            "lossless",
-            "lossless",
-            "pass",
-            "All slices decode.",
+            "162 decode, 0 lossy, 0 unreadable",
+            "all, none lossy",
         ),
+        pass(
+            "coverage",
+            "243 mm of lung, 0 % at the bottom, 0 % at the top",
+            "80 mm, 25 %",
+        ),
+        pass("lungs", "right 2310 ml, left 1980 ml", "1500 to 9000 ml"),
+        pass(
+            "hounsfield",
+            "air outside -998 HU, lungs -865 HU",
+            "air -1050 to -950 HU, lungs -950 to -600 HU",
+        ),
+        pass("blood", "44 HU", "150 HU"),
+        pass(
+            "breathing",
+            "motion 0.12, lungs -865 HU",
+            "motion 0.60, lungs -740 HU",
+        ),
+        pass("duplicate", "new", "other images than before"),
     ]
 }
 

@@ -1,6 +1,11 @@
 //! The sentences of the report, in one place, so that they are read together and translated
 //! together. Numbers are written here too: how many digits a reader gets is part of the wording.
 
+mod facts;
+
+pub use facts::{Fact, Strip, facts, provenance, strip};
+
+use super::{Analysed, KeyImage, ModelFacts, Outcome, Report};
 use crate::base::ident::Class;
 use crate::finding::Decision;
 
@@ -94,6 +99,160 @@ pub const LIMITS: [&str; 2] = [
      infection, above all in the first days.",
     "Covid-19 of later variants and in vaccinated patients can differ from the scans of 2020.",
 ];
+
+pub const HEADING: &str = "Chest CT report";
+pub const RESULT: &str = "Result";
+pub const PROBABILITIES_TITLE: &str = "Probabilities";
+pub const INVOLVEMENT_TITLE: &str = "Involvement";
+pub const BOTH_LUNGS: &str = "Both lungs";
+pub const RIGHT: &str = "Right";
+pub const LEFT: &str = "Left";
+pub const FEET: &str = "feet";
+pub const HEAD: &str = "head";
+pub const KEY_IMAGES_TITLE: &str = "Key images";
+pub const CHECKS_TITLE: &str = "Acquisition checks";
+pub const NO_CHECKS: &str = "No checks were made.";
+pub const CHECK_COLUMNS: [&str; 5] = ["Check", "Found", "Limit", "Verdict", "In words"];
+pub const LIMITS_TITLE: &str = "Limits";
+pub const PROVENANCE_TITLE: &str = "Provenance";
+pub const READER_TITLE: &str = "Reader";
+pub const REASON: &str = "Reason";
+pub const NAME: &str = "Name";
+pub const DATE: &str = "Date";
+pub const SIGNATURE: &str = "Signature";
+
+/// Printed where a header says nothing.
+pub const NOT_GIVEN: &str = "not given";
+
+/// Under the picture of both lungs.
+pub const SOLID: &str = "The lungs from front and back. Violet: raised difference.";
+
+/// The title of the document: the number, and nothing of the patient.
+#[must_use]
+pub fn title(number: &str) -> String {
+    format!("{HEADING} {number}")
+}
+
+#[must_use]
+pub fn made(moment: &str) -> String {
+    format!("Report of {}", self::moment(moment))
+}
+
+/// Where the box stands, and which one it is.
+#[must_use]
+pub fn place(report: &Report) -> String {
+    let known = [&report.site, &report.device].into_iter();
+    let known: Vec<&str> = known
+        .map(String::as_str)
+        .filter(|t| !t.is_empty())
+        .collect();
+    known.join(" \u{b7} ")
+}
+
+/// What stands under the bars.
+#[must_use]
+pub fn probability_note(model: &ModelFacts) -> String {
+    let tick = model.thresholds.map_or("", |_| THRESHOLDS);
+    let parts = [&model.calibration, PROBABILITIES, tick].into_iter();
+    let parts: Vec<&str> = parts.filter(|text| !text.is_empty()).collect();
+    parts.join(" ")
+}
+
+/// What stands under the shares.
+#[must_use]
+pub fn involvement_note(analysed: &Analysed) -> String {
+    let part = analysed.involvement;
+    format!(
+        "By height: upper third {}, middle {}, lower {}. {INVOLVEMENT} Lung volume right {:.1} l, \
+         left {:.1} l.",
+        percent(part.upper_percent),
+        percent(part.middle_percent),
+        percent(part.lower_percent),
+        analysed.lungs.right_ml / 1000.0,
+        analysed.lungs.left_ml / 1000.0
+    )
+}
+
+/// A key image for those who cannot see it.
+#[must_use]
+pub fn key_image(image: &KeyImage) -> String {
+    format!(
+        "Slice {} of {} as acquired, and the same slice with the difference map; {} of its lung \
+         is involved.",
+        image.slice,
+        image.of,
+        percent(image.percent)
+    )
+}
+
+#[must_use]
+pub fn key_caption(image: &KeyImage) -> String {
+    format!(
+        "slice {} of {}, z {:.1} mm",
+        image.slice, image.of, image.position_mm
+    )
+}
+
+#[must_use]
+pub fn key_share(image: &KeyImage) -> String {
+    format!("{} of the lung", percent(image.percent))
+}
+
+#[must_use]
+pub fn caveats_title(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Analysed(_) => "Read this with the result",
+        Outcome::NotAnalysed { .. } => "What else was seen",
+    }
+}
+
+/// What the software did not look for, the limits of the model and those of any.
+#[must_use]
+pub fn all_limits(of_model: &[String]) -> Vec<String> {
+    let not = NOT_LOOKED_FOR.join(", ");
+    let mut all = vec![format!("The software did not look for: {not}.")];
+    all.extend_from_slice(of_model);
+    all.extend(LIMITS.map(str::to_owned));
+    all
+}
+
+/// What a reader can tick.
+#[must_use]
+pub fn opinions(outcome: &Outcome) -> [&'static str; 2] {
+    match outcome {
+        Outcome::Analysed(_) => ["I agree with the result", "I disagree with the result"],
+        Outcome::NotAnalysed { .. } => ["The refusal was right", "The study was usable"],
+    }
+}
+
+/// The name of a check for people. Codes that are not known here are made readable.
+#[must_use]
+pub fn check(code: &str) -> String {
+    let known = match code {
+        "class" | "scout" | "dose_page" | "screen_capture" | "not_ct" | "reformat"
+        | "projection" => "Kind of image",
+        "orientation" | "not_axial" | "no_geometry" => "Orientation",
+        "spacing" | "spaced_hrct" => "Slice spacing",
+        "continuity" => "Missing slices",
+        "length" => "Length of the scan",
+        "rescale" => "Scale of values",
+        "contrast" => "Contrast medium",
+        "image_data" | "multi_frame" | "concatenation" | "empty" => "Image data",
+        "two_patients" => "Patient",
+        "hounsfield" => "Hounsfield units",
+        "blood" => "Density of blood",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let words = code.replace('_', " ");
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => "(no name)".to_owned(),
+    }
+}
 
 /// A verdict of the acquisition checks, as it is printed.
 #[must_use]
@@ -202,6 +361,13 @@ mod tests {
         assert_eq!(names("Anonymous"), ["Anonymous"]);
         assert!(names("").is_empty());
         assert!(names("=^^=").is_empty());
+    }
+
+    #[test]
+    fn unknown_checks_get_a_readable_name() {
+        assert_eq!(check("spacing"), "Slice spacing");
+        assert_eq!(check("gantry_tilt"), "Gantry tilt");
+        assert_eq!(check(""), "(no name)");
     }
 
     #[test]

@@ -13,19 +13,19 @@ use crate::finding::difference::difference;
 use crate::finding::region::{self, Region};
 use crate::finding::{Caveat, involvement, keyslices, lungs};
 use crate::infer::{Bundle, InferError, Model, Progress};
-use crate::report::{Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
+use crate::report::{self, Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
 use crate::study::assemble::{Stack, Upright, assemble};
-use crate::study::check::{self, Check, Limits, Verdict};
+use crate::study::check::{self, Check, Limits, Say, Verdict};
 use crate::study::choose::choose;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
-use crate::volume::input::InputError;
+use crate::volume::input::{InputError, NetworkInput};
 use crate::volume::plan::Plan;
-use crate::volume::profiles::Profile;
+use crate::volume::profiles::{Profile, Recipe};
 use crate::volume::resize::to_cube;
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -77,6 +77,28 @@ pub struct Inside {
     pub lungs: Array3<bool>,
 }
 
+impl Analysis {
+    /// What is known before anything was looked at.
+    fn new(images: &Images) -> Self {
+        Self {
+            outcome: Outcome::NotAnalysed {
+                code: String::new(),
+                reason: String::new(),
+                action: String::new(),
+            },
+            study: study_facts(images),
+            patient: patient(images.headers),
+            checks: Vec::new(),
+            caveats: Vec::new(),
+            seconds: Seconds::default(),
+            planes_ready: 0,
+            difference: None,
+            inside: None,
+            chosen: None,
+        }
+    }
+}
+
 /// Why a run has no result.
 struct Stop {
     code: String,
@@ -93,17 +115,13 @@ impl Stop {
         }
     }
 
-    /// A check's words are its reason and its action in one text.
     fn check(check: &Check) -> Self {
-        let (reason, action) = match check.words.split_once(". ") {
-            Some((reason, action)) => (format!("{reason}."), action.to_owned()),
-            None => (check.words.clone(), String::new()),
-        };
-        Self {
-            code: check.code.into(),
-            reason,
-            action,
-        }
+        let say = check.say.as_ref();
+        Self::new(
+            check.code,
+            say.map(Say::sentence).unwrap_or_default(),
+            say.map(Say::action).unwrap_or_default(),
+        )
     }
 }
 
@@ -128,28 +146,7 @@ pub fn analyse_with(
     ready: Ready,
 ) -> Analysis {
     let begun = Instant::now();
-    let mut run = Analysis {
-        outcome: Outcome::NotAnalysed {
-            code: String::new(),
-            reason: String::new(),
-            action: String::new(),
-        },
-        study: study_facts(images),
-        patient: patient(images.headers),
-        checks: Vec::new(),
-        caveats: Vec::new(),
-        seconds: Seconds::default(),
-        planes_ready: 0,
-        difference: None,
-        inside: None,
-        chosen: None,
-    };
-    if images.unreadable > 0 {
-        run.caveats.push(Caveat {
-            code: "unreadable".into(),
-            words: format!("{} received objects could not be read.", images.unreadable),
-        });
-    }
+    let mut run = Analysis::new(images);
     run.outcome = match walk(images, model, limits, progress, ready, &mut run) {
         Ok(analysed) => Outcome::Analysed(Box::new(analysed)),
         Err(stop) => Outcome::NotAnalysed {
@@ -158,8 +155,126 @@ pub fn analyse_with(
             action: stop.action,
         },
     };
+    let warned = run.checks.iter().filter(|row| row.verdict == "warn");
+    run.caveats.extend(warned.map(|row| Caveat {
+        code: row.code.clone(),
+        words: row.words.clone(),
+    }));
+    let decoded = run.checks.iter().any(|row| row.code == "image_data");
+    if images.unreadable > 0 && !decoded {
+        let count = images.unreadable;
+        run.caveats.push(Caveat {
+            code: "unreadable".into(),
+            words: Say::Unreadable { count }.sentence(),
+        });
+    }
     run.seconds.all = begun.elapsed().as_secs_f64();
     run
+}
+
+/// The acquisition checks of a study alone, and the first refusal as reason and action. The networks
+/// are not asked.
+#[must_use]
+pub fn checks(images: &Images, recipe: Recipe, limits: &Limits) -> Checked {
+    let mut run = Analysis::new(images);
+    let prepared = prepare(images, &|| Ok(recipe), limits, Ready::default(), &mut run);
+    Checked {
+        refused: prepared.err().map(|stop| (stop.reason, stop.action)),
+        checks: run.checks,
+    }
+}
+
+/// What the checks of a study say.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub checks: Vec<CheckRow>,
+    pub refused: Option<(String, String)>,
+}
+
+/// A study that has passed its checks.
+struct Prepared {
+    stack: Stack,
+    input: NetworkInput,
+    ready: BTreeMap<usize, Plane>,
+    /// Rows of the table that weaken a result, with a warning.
+    weak: usize,
+}
+
+/// From headers to the networks' input, through all checks.
+fn prepare(
+    images: &Images,
+    recipe: &dyn Fn() -> Result<Recipe, Stop>,
+    limits: &Limits,
+    ready: Ready,
+    run: &mut Analysis,
+) -> Result<Prepared, Stop> {
+    let headers = images.headers;
+    let mut assembly = assemble(headers);
+    let choice = choose(&assembly, headers).map_err(|refusal| {
+        let check = check::unfit(refusal);
+        run.checks = rows(std::slice::from_ref(&check));
+        Stop::check(&check)
+    })?;
+    if choice.stack >= assembly.stacks.len() {
+        return Err(Stop::new(
+            "internal",
+            "An internal error stopped the analysis.",
+            "Please send it again.",
+        ));
+    }
+    let stack = assembly.stacks.swap_remove(choice.stack);
+    describe(&mut run.study, &stack, headers, &choice.why);
+    run.chosen = Some(Chosen {
+        slices: stack.slices.clone(),
+        region: None,
+    });
+
+    let mut checks = check::acquisition(&stack, headers, limits);
+    run.checks = rows(&checks);
+    if let Some(refused) = check::refusal(&checks) {
+        return Err(Stop::check(refused));
+    }
+    let recipe = recipe()?;
+
+    let clock = Instant::now();
+    let lossy = check::lossy(&stack, headers);
+    let slices = stack.slices.len();
+    let plan = Plan::new(recipe, &stack, headers);
+    let plan = plan.map_err(|error| unusable(error, slices, lossy, images, run))?;
+    let mut ready = ready.of(&plan);
+    run.planes_ready = ready.len();
+    let input = plan
+        .fill(headers, images.load, &mut |j| {
+            ready
+                .get_mut(&j)
+                .map(|plane| std::mem::take(&mut plane.unit))
+        })
+        .map_err(|error| unusable(error, slices, lossy, images, run))?;
+    checks.push(check::image_data(slices, lossy, images.unreadable, None));
+    run.seconds.preprocess = clock.elapsed().as_secs_f64();
+    run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
+
+    {
+        // Gone before the networks need the memory.
+        let air = lungs::find(&input.unit, None, input.spacing);
+        let facts = image_facts(&input, &air, recipe.profile);
+        checks.extend(check::image(&facts, limits));
+    }
+    run.checks = rows(&checks);
+    if let Some(refused) = check::refusal(&checks) {
+        return Err(Stop::check(refused));
+    }
+    // Two checks of one row, such as contrast medium in the header and in the picture, see one thing.
+    let weak = checks
+        .iter()
+        .filter(|c| c.verdict == Verdict::Warn && WEAKENING.contains(&c.kind));
+    let weak = weak.map(|c| c.kind).collect::<BTreeSet<u8>>().len();
+    Ok(Prepared {
+        stack,
+        input,
+        ready,
+        weak,
+    })
 }
 
 fn walk(
@@ -171,60 +286,24 @@ fn walk(
     run: &mut Analysis,
 ) -> Result<Analysed, Stop> {
     let headers = images.headers;
-    let assembly = assemble(headers);
-    let choice = choose(&assembly, headers)
-        .map_err(|refusal| Stop::new(refusal.code(), refusal.sentence(), refusal.action()))?;
-    let stack = assembly.stacks.get(choice.stack).ok_or_else(|| {
-        Stop::new(
-            "internal",
-            "An internal error stopped the analysis.",
-            "Please send it again.",
-        )
-    })?;
-    describe(&mut run.study, stack, headers, &choice.why);
-    run.chosen = Some(Chosen {
-        slices: stack.slices.clone(),
-        region: None,
-    });
-
-    let mut checks = check::acquisition(stack, headers, limits);
-    run.checks = rows(&checks);
-    if let Some(refused) = check::refusal(&checks) {
-        return Err(Stop::check(refused));
-    }
-    let bundle = model.map_err(|why| {
-        Stop::new(
-            "model",
-            format!("The model cannot be trusted: {why}."),
-            "Please call service.",
-        )
-    })?;
-    let card = bundle.card();
-
-    let clock = Instant::now();
-    let plan = Plan::new(card.recipe(), stack, headers).map_err(unusable)?;
-    let mut ready = ready.of(&plan);
-    run.planes_ready = ready.len();
-    let input = plan
-        .fill(headers, images.load, &mut |j| {
-            ready
-                .get_mut(&j)
-                .map(|plane| std::mem::take(&mut plane.unit))
+    let trusted = || {
+        model.map_err(|why| {
+            Stop::new(
+                "model",
+                format!("The model cannot be trusted: {why}."),
+                "Please call service.",
+            )
         })
-        .map_err(unusable)?;
-    run.seconds.preprocess = clock.elapsed().as_secs_f64();
-    run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
-
-    {
-        // Gone before the networks need the memory.
-        let air = lungs::find(&input.unit, None, input.spacing);
-        let facts = image_facts(&input.unit, &air, card.profile);
-        checks.extend(check::image(&facts, limits));
-    }
-    run.checks = rows(&checks);
-    if let Some(refused) = check::refusal(&checks) {
-        return Err(Stop::check(refused));
-    }
+    };
+    let recipe = || trusted().map(|bundle| bundle.card().recipe());
+    let Prepared {
+        stack,
+        input,
+        ready,
+        weak,
+    } = prepare(images, &recipe, limits, ready, run)?;
+    let bundle = trusted()?;
+    let card = bundle.card();
 
     let internal = |error: InferError| {
         Stop::new(
@@ -256,33 +335,19 @@ fn walk(
         .map(|slice| slice.iter().filter(|lung| **lung).count())
         .collect();
     let keys = keyslices::pick(&involved.profile, &areas);
-    let warnings = checks
-        .iter()
-        .filter(|c| c.verdict == Verdict::Warn && WEAKENING.contains(&c.kind))
-        .count();
-    run.caveats.extend(
-        checks
-            .iter()
-            .filter(|c| c.verdict == Verdict::Warn)
-            .map(|c| Caveat {
-                code: c.code.into(),
-                words: c.words.clone(),
-            }),
-    );
     let [control, covid19, cap] = card.decision.thresholds;
     let needed = Needed {
         control,
         covid19,
         cap,
     };
-    let (decision, undecided_because) =
-        decide(p, needed, far, card.decision.distance_limit, warnings);
+    let (decision, undecided_because) = decide(p, needed, far, card.decision.distance_limit, weak);
     let key_images = key_images(
         &keys,
         &involved.mask,
         &map,
         &input.source,
-        stack,
+        &stack,
         headers,
         images.load,
     );
@@ -300,6 +365,7 @@ fn walk(
             upright,
         ));
     }
+    let solid = report::solid::draw(&lungs.mask, &involved.mask, input.spacing);
     run.difference = Some(map);
     run.inside = Some(Inside {
         logits: said.logits,
@@ -315,22 +381,29 @@ fn walk(
         distance: far,
         distance_limit: card.decision.distance_limit,
         key_images,
+        solid,
     })
 }
 
-/// Why a stack gives no network input.
-fn unusable(error: InputError) -> Stop {
-    let action = "Please resend the series.";
+/// Why a stack gives no network input; a row of the checks where an image is to blame.
+fn unusable(
+    error: InputError,
+    slices: usize,
+    lossy: usize,
+    images: &Images,
+    run: &mut Analysis,
+) -> Stop {
     match error {
-        InputError::Decode { slice, source } => Stop::new(
-            "damaged",
-            format!("Image data is damaged (image {}: {source}).", slice + 1),
-            action,
-        ),
+        InputError::Decode { slice, source } => {
+            let damaged = Some((slice + 1, source.to_string()));
+            let check = check::image_data(slices, lossy, images.unreadable, damaged);
+            run.checks.extend(rows(std::slice::from_ref(&check)));
+            Stop::check(&check)
+        }
         other => Stop::new(
             "unusable",
             format!("The images cannot be used: {other}."),
-            action,
+            "Please resend the series.",
         ),
     }
 }
@@ -385,7 +458,7 @@ fn rows(checks: &[Check]) -> Vec<CheckRow> {
                 Verdict::Refuse => "refuse",
             }
             .into(),
-            words: c.words.clone(),
+            words: c.words(),
         })
         .collect()
 }

@@ -4,6 +4,8 @@
 //! The loop owns the order of things: which study is open, which waits, which runs. It decides
 //! nothing about a scan and touches no file but the wall's status.
 
+mod remember;
+
 use super::arrivals::Arrivals;
 use super::callers::{Caller, Callers};
 use super::early::Early;
@@ -90,6 +92,9 @@ pub(super) struct Desk {
     shown: Option<(Duration, crate::status::State)>,
     wall_failed: bool,
     upkeep: Upkeep,
+    /// An ended study of which an image came again.
+    repeated: Option<String>,
+    pacs_looked: Option<Duration>,
     /// Works on what arrives.
     early: Early,
 }
@@ -126,6 +131,8 @@ impl Desk {
             shown: None,
             wall_failed: false,
             upkeep: Upkeep::default(),
+            repeated: None,
+            pacs_looked: None,
             early: Early::default(),
         }
     }
@@ -293,6 +300,8 @@ impl Desk {
                     if let Some((_, images)) = self.arrivals.newest() {
                         self.note(Note::Receiving { images });
                     }
+                } else {
+                    self.repeated = Some(study.to_owned());
                 }
             }
             // The port has told the journal, at the rate of each peer.
@@ -315,6 +324,9 @@ impl Desk {
                 ..
             } => {
                 self.arrivals.closed(association, now);
+                if let Some(study) = self.repeated.take() {
+                    self.show_again(&study, now);
+                }
                 if let Some(words) = self.upkeep.set_aside(&self.store) {
                     self.scene.notice = Some((words, now));
                 }
@@ -541,6 +553,7 @@ impl Desk {
         let now = self.now();
         self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
         self.scene.learning = self.callers.learning_until();
+        self.look_at_archives(now);
     }
 
     /// Feeds systemd's watchdog, and only after proof of work: the port has turned and the worker,

@@ -1,8 +1,13 @@
 //! Numbers of the decoded volume that the acquisition checks judge.
 
+mod blood;
+mod motion;
+mod rim;
+
 use crate::base::unit::{Hu, Mm};
 use crate::finding::lungs::Lungs;
 use crate::study::check::ImageFacts;
+use crate::volume::input::NetworkInput;
 use crate::volume::profiles::Profile;
 use crate::volume::window;
 use ndarray::{Array3, Axis};
@@ -13,32 +18,47 @@ const RIM: usize = 3;
 /// Less of the rim than this being air means that the body fills the picture.
 const AIRY_SHARE: f64 = 0.05;
 
+/// The trachea leaves the scan at the top, and that is no lung cut off. It has 2 to 4 cm2.
+const TRACHEA_CM2: f64 = 4.5;
+
 /// Bins of the histogram in which the lungs' most frequent value is sought: 10 HU each.
 const BINS: usize = 140;
 
-/// Measures a unit volume (z, y, x) and its lung mask.
+/// Measures the networks' input and its lung mask.
 #[must_use]
-pub fn image_facts(unit: &Array3<f32>, lungs: &Lungs, profile: Profile) -> ImageFacts {
+pub fn image_facts(input: &NetworkInput, lungs: &Lungs, profile: Profile) -> ImageFacts {
+    let unit = &input.unit;
     let areas: Vec<usize> = lungs
         .mask
         .axis_iter(Axis(0))
         .map(|slice| slice.iter().filter(|lung| **lung).count())
         .collect();
     let largest = areas.iter().copied().max().unwrap_or(0).max(1) as f64;
-    let share = |area: Option<&usize>| area.map_or(0.0, |&a| a as f64 / largest);
+    let share = |area: f64| area.max(0.0) / largest;
+    let end = |area: Option<&usize>| area.map_or(0.0, |&a| a as f64);
+    let trachea = TRACHEA_CM2 * 100.0 / (input.spacing.y.0 * input.spacing.x.0).max(0.01);
     ImageFacts {
         right_ml: f64::from(lungs.facts.right_ml),
         left_ml: f64::from(lungs.facts.left_ml),
         lung_length: Mm(f64::from(lungs.facts.height_mm)),
-        lowest_share: share(areas.first()),
-        highest_share: share(areas.last()),
-        // Lung that reaches the side is taken for the room and leaves the mask; see `lungs`.
-        touches_side: false,
+        lowest_share: share(end(areas.first())),
+        highest_share: share(end(areas.last()) - trachea),
+        touches_side: rim::cut_at_side(unit, input.spacing),
         // Above 400 HU `release` turns into air, so the rim says nothing there.
         outside_air: (profile == Profile::Paper).then(|| outside(unit)).flatten(),
         lung_mode: mode(unit, lungs),
-        aorta: None,
+        blood: blood::between_the_lungs(unit, lungs, input.spacing.x.0),
+        restlessness: motion::restlessness(&of_slices(&areas, &input.source)),
     }
+}
+
+/// One area for each acquired slice: planes between two slices are no evidence.
+fn of_slices(areas: &[usize], source: &[usize]) -> Vec<usize> {
+    let all: Vec<(usize, usize)> = source.iter().copied().zip(areas.iter().copied()).collect();
+    all.chunk_by(|a, b| a.0 == b.0)
+        .filter_map(|of_one| of_one.get(of_one.len() / 2))
+        .map(|(_, area)| *area)
+        .collect()
 }
 
 fn hu(unit: f32) -> Hu {

@@ -18,6 +18,7 @@ pub mod files;
 mod frames;
 mod keeper;
 mod measure;
+mod metrics;
 mod pictures;
 mod results;
 mod retention;

@@ -202,10 +202,15 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         })
         .map_err(ServeError::Start)?;
 
+    let model = format!("{} {}", model_name.name, model_name.version);
+    let model = model.trim().to_owned();
+    if config.metrics
+        && let Err(trouble) = super::metrics::start(&config, &store, model.clone())
+    {
+        log::error!("there are no figures for monitoring: {trouble}");
+    }
     let scene = Scene {
-        model: format!("{} {}", model_name.name, model_name.version)
-            .trim()
-            .to_owned(),
+        model,
         model_fault,
         ..Scene::default()
     };

@@ -32,6 +32,8 @@ pub struct Scene {
     pub notice: Option<(String, Duration)>,
     /// The store or the spool does not answer.
     pub trouble: String,
+    /// Whether an archive has not answered for long; nothing where there is none.
+    pub pacs_silent: Option<bool>,
     /// A caller that was refused a short while ago, in words.
     pub refused: Option<String>,
     /// Until when strangers are heard, "14:12".
@@ -93,7 +95,11 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
             } else {
                 Health::Warn
             },
-            pacs: Health::Off,
+            pacs: match scene.pacs_silent {
+                None => Health::Off,
+                Some(false) => Health::Good,
+                Some(true) => Health::Warn,
+            },
             model: scene.model.clone(),
         },
         stick: None,
@@ -149,6 +155,11 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             cause: words.clone(),
         });
     }
+    if scene.pacs_silent == Some(true) {
+        causes.push(State::Attention {
+            cause: "PACS does not answer".into(),
+        });
+    }
     if !clock_is_sane() {
         causes.push(State::Attention {
             cause: "The clock is not set".into(),
@@ -186,6 +197,7 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             at: clock::hour_minute(study.changed_ms),
             map: done.map.clone(),
             demonstration: done.demonstration,
+            note: done.note.clone(),
         });
     }
     causes
@@ -286,6 +298,7 @@ mod tests {
             action: "Please send the axial chest series.".into(),
             map: None,
             demonstration: true,
+            note: String::new(),
             seconds: 1.0,
             new: true,
         }

@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::finding::Decision;
 use crate::infer::{Bundle, Progress};
 use crate::report::dicom::{Reference, Source};
-use crate::report::{self, ModelFacts, Outcome, Report};
+use crate::report::{self, CheckRow, ModelFacts, Outcome, Report};
 use crate::status::{self, ResultWord};
-use crate::store::{NewObject, NewResult, Store, StoreError};
+use crate::store::{NewObject, NewResult, Standing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,9 @@ pub struct Done {
     /// A PNG in the runtime folder.
     pub map: Option<String>,
     pub demonstration: bool,
+    /// What the wall says with a result: the first warning of the acquisition checks, or that the
+    /// result is an earlier one.
+    pub note: String,
     pub seconds: f64,
     /// False when these very images had been analysed before.
     pub new: bool,
@@ -63,6 +66,36 @@ pub struct Worker {
     pub store: Store,
     pub model: Arc<Trusted>,
     pub early: Early,
+}
+
+impl Done {
+    /// A result that stood before: the study came again, and this is shown for it.
+    #[must_use]
+    pub fn again(study_uid: &str, standing: &Standing, runtime: &Path) -> Self {
+        let json: serde_json::Value = serde_json::from_str(&standing.json).unwrap_or_default();
+        let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+        let map = map_name(ReportNo(standing.report));
+        Self {
+            study_uid: study_uid.into(),
+            report: standing.report,
+            word: from_file_word(&text("decision")),
+            reason: text("reason"),
+            action: text("action"),
+            map: runtime.join(&map).is_file().then_some(map),
+            demonstration: json["model"]["demonstration"].as_bool().unwrap_or(true),
+            note: format!(
+                "Already analysed at {}. Showing that result.",
+                clock::hour_minute(standing.made_ms)
+            ),
+            seconds: standing.seconds,
+            new: false,
+        }
+    }
+}
+
+/// The wall's picture of a report, in the runtime folder.
+fn map_name(number: ReportNo) -> String {
+    format!("map-{number}.png")
 }
 
 impl Worker {
@@ -119,6 +152,14 @@ impl Worker {
                 ),
             });
         }
+        // The same images again would not be here: see `service::desk`.
+        analysis.checks.push(CheckRow {
+            code: "duplicate".into(),
+            value: "new".into(),
+            limit: "other images than before".into(),
+            verdict: "pass".into(),
+            words: String::new(),
+        });
         analysis.seconds.read = folder.seconds;
         analysis.seconds.all += folder.seconds;
         analysis.study.input_sha256 = input.clone();
@@ -221,6 +262,7 @@ impl Worker {
             action,
             map,
             demonstration: report.model.demonstration,
+            note: first_warning(&report.checks),
             seconds,
             new: true,
         })
@@ -255,7 +297,7 @@ impl Worker {
         let most = images
             .iter()
             .max_by(|a, b| a.percent.total_cmp(&b.percent))?;
-        let name = format!("map-{}.png", report.number);
+        let name = map_name(report.number);
         let png = report::png::map_png(most, MAP_SIDE).ok()?;
         // Readable for the screen's account, in spite of the unit's umask.
         match status::file::replace(&self.config.runtime.join(&name), &png) {
@@ -308,6 +350,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// The words of the first warning; empty without one.
+fn first_warning(checks: &[CheckRow]) -> String {
+    let warned = checks.iter().find(|row| row.verdict == "warn");
+    warned.map(|row| row.words.clone()).unwrap_or_default()
 }
 
 /// A run as a report of now.

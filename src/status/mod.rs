@@ -74,6 +74,9 @@ pub enum State {
         /// Name of a PNG beside the status file: one key slice with its overlay.
         map: Option<String>,
         demonstration: bool,
+        /// What is to be known with it: a warning of the checks, or that it is an earlier one.
+        #[serde(default)]
+        note: String,
     },
     NotAnalysed {
         who: Who,

@@ -23,6 +23,7 @@ pub enum Event {
     Export,
     Transfer,
     Delete,
+    Feedback,
 }
 
 impl Event {
@@ -37,6 +38,7 @@ impl Event {
             Event::Export => "export",
             Event::Transfer => "transfer",
             Event::Delete => "delete",
+            Event::Feedback => "feedback",
         }
     }
 }

@@ -333,6 +333,22 @@ impl Store {
         })
     }
 
+    /// Whether a destination has been silent: something for it was tried, and has waited since
+    /// before `since_ms`, or waits for a person.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_silent(&self, destination: &str, since_ms: i64) -> Result<bool, StoreError> {
+        let name = destination.to_owned();
+        self.run(move |c| {
+            c.prepare_cached(&format!(
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE destination=?1 AND \
+                 (state='manual' OR ({OPEN} AND tries>0 AND entered<?2)))"
+            ))?
+            .query_row(params![name, since_ms], |row| row.get(0))
+        })
+    }
+
     /// The newest rows, for a person.
     ///
     /// # Errors
@@ -439,6 +455,12 @@ mod tests {
         store.delivery_begun(id, 10, 10 + HOUR).unwrap();
         assert!(due(&store, 11).is_empty());
         assert_eq!(due(&store, 10 + HOUR)[0].tries, 1);
+        let silent = |since| store.is_silent("PACS", since).unwrap();
+        assert!(
+            !silent(9) && silent(10 + HOUR),
+            "since before it was entered"
+        );
+        assert!(!store.is_silent("OTHER", 10 + HOUR).unwrap());
         // The clock was wrong by a year when the row was written.
         assert_eq!(due(&store, 10 - 365 * 24 * HOUR).len(), 1);
         store
@@ -449,6 +471,7 @@ mod tests {
             .delivery_ended(id, Fate::Manual, None, "too many", 13)
             .unwrap();
         assert!(due(&store, 10 + HOUR).is_empty());
+        assert!(silent(0), "it waits for a person");
         assert_eq!(store.deliveries_again(20).unwrap(), 1);
         assert_eq!(due(&store, 20)[0].tries, 0);
     }

@@ -7,6 +7,8 @@
 mod audit;
 mod commitment;
 mod delivery;
+mod feedback;
+mod figures;
 mod history;
 mod received;
 mod retention;
@@ -19,10 +21,12 @@ pub use commitment::{
     Wanted,
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
+pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
+pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
 pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
-pub use work::{NewResult, StudyRow, StudyState};
+pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
 
 #[cfg(test)]

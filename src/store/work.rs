@@ -91,6 +91,16 @@ fn study(row: &Row) -> rusqlite::Result<StudyRow> {
     })
 }
 
+/// A result as it was written down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    pub report: u32,
+    pub made_ms: i64,
+    pub seconds: f64,
+    /// The whole of `report.json`.
+    pub json: String,
+}
+
 impl Store {
     /// Studies that have no end yet, oldest first: the queue after a restart.
     ///
@@ -341,6 +351,29 @@ impl Store {
                 change(&t, &new.study_uid, state, &new.reason, (new.made_ms, ran))?;
             }
             t.commit()
+        })
+    }
+
+    /// The result of a study that stands, if it has one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn standing(&self, study_uid: &str) -> Result<Option<Standing>, StoreError> {
+        let study = study_uid.to_owned();
+        self.run(move |c| {
+            c.prepare_cached(
+                "SELECT report, made, seconds, json FROM results \
+                 WHERE study_uid=?1 AND superseded_by IS NULL ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([study], |row| {
+                Ok(Standing {
+                    report: row.get(0)?,
+                    made_ms: row.get(1)?,
+                    seconds: row.get(2)?,
+                    json: row.get(3)?,
+                })
+            })
+            .optional()
         })
     }
 

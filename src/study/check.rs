@@ -6,17 +6,20 @@
 //! here stops anything, the caller does on [`Verdict::Refuse`].
 
 mod image;
+mod say;
 
 pub use image::{ImageFacts, image};
+pub use say::Say;
 
 use super::assemble::{Flaws, Stack};
-use super::choose::{SHORTEST, Sharpness, has_contrast, sharpness, short_number};
+use super::choose::{SHORTEST, Sharpness, has_contrast, is_reformat, sharpness, short_number};
 use super::header::Header;
+use super::refusal::Refusal;
 use crate::base::unit::{Hu, Mm};
 use serde::{Deserialize, Serialize};
 
 /// One check of product section 3.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     pub code: &'static str,
     /// Its row in the product's table. Two warnings of kinds 3, 6, 7, 8 and 10 make a result
@@ -25,8 +28,8 @@ pub struct Check {
     pub value: String,
     pub limit: String,
     pub verdict: Verdict,
-    /// Empty when it passed.
-    pub words: String,
+    /// Nothing when it passed.
+    pub say: Option<Say>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,7 +66,14 @@ pub struct Limits {
     pub cut_share: [f64; 2],
     pub outside_air: [Hu; 2],
     pub lung_mode: [Hu; 2],
-    pub aorta: Hu,
+    /// Blood denser than this has contrast medium in it.
+    pub blood: Hu,
+    /// Lungs whose most frequent value is above this have let the breath out; not confirmed by a
+    /// study of our own.
+    pub expiration: Hu,
+    /// Above this the lungs' area jumps from slice to slice as nobody's at rest does; not confirmed
+    /// by a study of our own.
+    pub restlessness: f64,
 }
 
 impl Default for Limits {
@@ -82,7 +92,9 @@ impl Default for Limits {
             cut_share: [0.01, 0.25],
             outside_air: [Hu(-1050.0), Hu(-950.0)],
             lung_mode: [Hu(-950.0), Hu(-600.0)],
-            aorta: Hu(150.0),
+            blood: Hu(150.0),
+            expiration: Hu(-740.0),
+            restlessness: 0.6,
         }
     }
 }
@@ -109,7 +121,7 @@ pub fn acquisition(stack: &Stack, headers: &[Header], limits: &Limits) -> Vec<Ch
         .filter_map(|&i| headers.get(i))
         .collect();
     let Some(first) = slices.first() else {
-        return vec![rule("class", 1, "no slices", "CT").refuse("No images were received.")];
+        return vec![unfit(Refusal::Empty)];
     };
     vec![
         class(first),
@@ -122,7 +134,6 @@ pub fn acquisition(stack: &Stack, headers: &[Header], limits: &Limits) -> Vec<Ch
         dose(&slices, limits),
         contrast(&slices, limits),
         age(first, limits),
-        lossy(&slices),
     ]
 }
 
@@ -134,26 +145,69 @@ fn rule(code: &'static str, kind: u8, value: impl Into<String>, limit: impl Into
         value: value.into(),
         limit: limit.into(),
         verdict: Verdict::Pass,
-        words: String::new(),
+        say: None,
     }
 }
 
 impl Check {
-    fn warn(self, words: impl Into<String>) -> Self {
+    fn warn(self, say: Say) -> Self {
         Check {
             verdict: Verdict::Warn,
-            words: words.into(),
+            say: Some(say),
             ..self
         }
     }
 
-    fn refuse(self, words: impl Into<String>) -> Self {
+    fn refuse(self, say: Say) -> Self {
         Check {
             verdict: Verdict::Refuse,
-            words: words.into(),
+            say: Some(say),
             ..self
         }
     }
+
+    /// What it has to say, in English; empty when it passed.
+    #[must_use]
+    pub fn words(&self) -> String {
+        self.say.as_ref().map(Say::words).unwrap_or_default()
+    }
+}
+
+/// The row of a study in which no series is fit.
+#[must_use]
+pub fn unfit(refusal: Refusal) -> Check {
+    let (code, kind) = (refusal.code(), refusal.kind());
+    rule(code, kind, "no series is fit", "one axial chest CT").refuse(Say::Unfit(refusal))
+}
+
+/// The row of what was found when the pixels were decoded: images of the series and those of them
+/// that were compressed with loss, objects that could not be read at all, and the image (counted
+/// from 1) that is damaged, with the decoder's own words.
+#[must_use]
+pub fn image_data(
+    slices: usize,
+    lossy: usize,
+    unreadable: usize,
+    damaged: Option<(usize, String)>,
+) -> Check {
+    let value = match &damaged {
+        Some((image, why)) => format!("image {image}: {why}"),
+        None => format!("{slices} decode, {lossy} lossy, {unreadable} unreadable"),
+    };
+    let check = rule("image_data", 12, value, "all, none lossy");
+    match damaged {
+        Some((image, _)) => check.refuse(Say::Damaged { image }),
+        None if lossy > 0 => check.warn(Say::Lossy),
+        None if unreadable > 0 => check.warn(Say::Unreadable { count: unreadable }),
+        None => check,
+    }
+}
+
+/// How many images of a stack were compressed with loss.
+#[must_use]
+pub fn lossy(stack: &Stack, headers: &[Header]) -> usize {
+    let headers = stack.slices.iter().filter_map(|&i| headers.get(i));
+    headers.filter(|header| header.lossy).count()
 }
 
 fn mm(value: Mm) -> String {
@@ -163,8 +217,10 @@ fn mm(value: Mm) -> String {
 fn class(header: &Header) -> Check {
     let value = format!("{} {}", header.modality, header.image_type.join("\\"));
     let check = rule("class", 1, value, "CT, original, axial");
-    if header.image_type_has("DERIVED") {
-        check.warn("These images were derived from others.")
+    if is_reformat(header) {
+        check.warn(Say::Reformatted)
+    } else if header.image_type_has("DERIVED") {
+        check.warn(Say::Derived)
     } else {
         check
     }
@@ -184,9 +240,9 @@ fn orientation(stack: &Stack, limits: &Limits) -> Check {
     if off <= STRAIGHT {
         check
     } else if off <= limits.tilt_refuse_degrees {
-        check.warn(format!("The slices are {off:.1} degrees off axial."))
+        check.warn(Say::OffAxial { degrees: off })
     } else {
-        check.refuse("Gantry was tilted. The analysis needs an untilted scan.")
+        check.refuse(Say::Tilted)
     }
 }
 
@@ -207,22 +263,18 @@ fn spacing(stack: &Stack, first: &Header, limits: &Limits) -> Check {
     if is_spaced_hrct(step, first.thickness) {
         return Check {
             code: "spaced_hrct",
-            ..check.refuse("Spaced HRCT: the analysis needs a continuous scan.")
+            ..check.refuse(Say::SpacedHrct)
         };
     }
     if step.0 > limits.step_refuse.0 + ROUNDING {
-        check.refuse(format!(
-            "Slices are {} apart; at most {} can be analysed. Please send thinner slices.",
-            mm(step),
-            mm(limits.step_refuse)
-        ))
+        check.refuse(Say::TooFarApart {
+            step: step.0,
+            most: limits.step_refuse.0,
+        })
     } else if step.0 > limits.step_pass.0 + ROUNDING {
-        check.warn(format!(
-            "Slices are {} apart; thin ones are better.",
-            mm(step)
-        ))
+        check.warn(Say::FarApart { step: step.0 })
     } else if jitter.0 > limits.jitter_pass.0 + ROUNDING {
-        check.warn(format!("Slices are not evenly spaced (by {}).", mm(jitter)))
+        check.warn(Say::Uneven { by: jitter.0 })
     } else {
         check
     }
@@ -242,24 +294,15 @@ fn continuity(flaws: &Flaws) -> Check {
         "none",
     );
     if let Some(gap) = flaws.gaps.first() {
-        let which = match gap.missing {
-            1 => format!("Slice {} is missing", gap.slice),
-            n => {
-                let last = gap.slice.saturating_add(i32::try_from(n - 1).unwrap_or(0));
-                format!("Slices {} to {last} are missing", gap.slice)
-            }
-        };
-        let more = match flaws.gaps.len() - 1 {
-            0 => String::new(),
-            1 => ", and slices at one more place".to_owned(),
-            n => format!(", and slices at {n} more places"),
-        };
-        let width = mm(gap.width);
-        check.refuse(format!(
-            "{which} (gap of {width}){more}. Please resend the series."
-        ))
+        let after = i32::try_from(gap.missing.saturating_sub(1)).unwrap_or(0);
+        check.refuse(Say::Missing {
+            first: gap.slice,
+            last: gap.slice.saturating_add(after),
+            width: gap.width.0,
+            more_places: flaws.gaps.len() - 1,
+        })
     } else if flaws.collisions > 0 {
-        check.refuse("Different slices lie at the same place. Please send one series.")
+        check.refuse(Say::SamePlace)
     } else {
         check
     }
@@ -278,10 +321,10 @@ fn length(stack: &Stack, limits: &Limits) -> Check {
         mm(limits.lung_length),
     );
     if covered.0 < limits.lung_length.0 {
-        check.refuse(format!(
-            "Only {count} ({}): the lungs are not covered. Please send the whole series.",
-            mm(covered)
-        ))
+        check.refuse(Say::TooShort {
+            slices: stack.slices.len(),
+            length: covered.0,
+        })
     } else {
         check
     }
@@ -289,13 +332,12 @@ fn length(stack: &Stack, limits: &Limits) -> Check {
 
 fn rescale(slices: &[&Header]) -> Check {
     let check = |value: &str| rule("rescale", 6, value, "slope and intercept to HU, 16 bits");
-    let refused = "Image values are not in Hounsfield units. Please send the original series.";
     if slices.iter().any(|h| h.bits_allocated != 16) {
-        check("not 16 bits").refuse(refused)
+        check("not 16 bits").refuse(Say::NotHounsfield)
     } else if slices.iter().any(|h| h.rescale.is_none()) {
-        check("missing").refuse(refused)
+        check("missing").refuse(Say::NotHounsfield)
     } else if let Some(other) = slices.iter().find(|h| !h.speaks_hu()) {
-        check(&other.rescale_type).refuse(refused)
+        check(&other.rescale_type).refuse(Say::NotHounsfield)
     } else {
         check("present")
     }
@@ -304,7 +346,7 @@ fn rescale(slices: &[&Header]) -> Check {
 fn kernel(first: &Header) -> Check {
     let check = rule("kernel", 7, first.kernel.join("\\"), "soft");
     match sharpness(first) {
-        Sharpness::Sharp => check.warn("Sharp kernel: choose the soft series if there is one."),
+        Sharpness::Sharp => check.warn(Say::SharpKernel),
         Sharpness::Soft | Sharpness::Unknown => check,
     }
 }
@@ -316,8 +358,7 @@ fn dose(slices: &[&Header], limits: &Limits) -> Check {
     if known.is_empty() {
         rule("dose", 7, "not known", limit)
     } else if mean < limits.low_dose_mas {
-        rule("dose", 7, format!("{mean:.0} mAs"), limit)
-            .warn("Very low dose: the images are noisy.")
+        rule("dose", 7, format!("{mean:.0} mAs"), limit).warn(Say::LowDose)
     } else {
         rule("dose", 7, format!("{mean:.0} mAs"), limit)
     }
@@ -328,11 +369,10 @@ fn contrast(slices: &[&Header], limits: &Limits) -> Check {
         return rule("contrast", 8, "none", "none");
     };
     let check = rule("contrast", 8, header.contrast_agent.clone(), "none");
-    let words = "Contrast was used; the model was trained without.";
     if limits.refuse_contrast {
-        check.refuse(words)
+        check.refuse(Say::Contrast)
     } else {
-        check.warn(words)
+        check.warn(Say::Contrast)
     }
 }
 
@@ -340,21 +380,11 @@ fn age(first: &Header, limits: &Limits) -> Check {
     let limit = format!("{} years", limits.youngest_years);
     match first.patient.age_years() {
         // The age itself stays with the patient's data.
-        None => rule("age", 9, "missing", limit).warn("The patient's age is not known."),
+        None => rule("age", 9, "missing", limit).warn(Say::NoAge),
         Some(years) if years < limits.youngest_years => {
-            rule("age", 9, "below the limit", limit).refuse("Not for children.")
+            rule("age", 9, "below the limit", limit).refuse(Say::Child)
         }
         Some(_) => rule("age", 9, "above the limit", limit),
-    }
-}
-
-fn lossy(slices: &[&Header]) -> Check {
-    let count = slices.iter().filter(|h| h.lossy).count();
-    let check = rule("lossy", 12, format!("{count} lossy"), "none");
-    if count > 0 {
-        check.warn("The images were compressed with loss.")
-    } else {
-        check
     }
 }
 
@@ -383,7 +413,7 @@ mod tests {
     fn a_plain_chest_series_passes_everything() {
         let checks = checks(&series(150));
         assert_eq!(worst(&checks), Verdict::Pass, "{checks:?}");
-        assert!(checks.iter().all(|c| c.words.is_empty()));
+        assert!(checks.iter().all(|c| c.say.is_none()));
     }
 
     #[test]
@@ -395,12 +425,12 @@ mod tests {
         let refusal = refusal(&checks).unwrap();
         assert_eq!(refusal.code, "continuity");
         assert_eq!(
-            refusal.words,
+            refusal.words(),
             "Slice 143 is missing (gap of 10 mm). Please resend the series."
         );
         headers.drain(50..53);
         headers.remove(20);
-        let words = find(&self::checks(&headers), "continuity").words.clone();
+        let words = find(&self::checks(&headers), "continuity").words();
         assert_eq!(
             words,
             "Slice 21 is missing (gap of 10 mm), and slices at 2 more places. \
@@ -441,8 +471,9 @@ mod tests {
         let refusal = refusal(&checks).unwrap();
         assert_eq!(refusal.code, "spaced_hrct");
         assert_eq!(
-            refusal.words,
-            "Spaced HRCT: the analysis needs a continuous scan."
+            refusal.words(),
+            "Spaced HRCT: the analysis needs a continuous scan. \
+             Please send a continuous series if there is one."
         );
     }
 
@@ -495,7 +526,6 @@ mod tests {
             verdict("rescale", |h| h.rescale_type = "US".into()),
             Verdict::Pass
         );
-        assert_eq!(verdict("lossy", |h| h.lossy = true), Verdict::Warn);
         assert_eq!(
             verdict("contrast", |h| h.contrast_agent = "APPLIED".into()),
             Verdict::Warn
@@ -510,7 +540,7 @@ mod tests {
     fn a_fragment_is_refused() {
         let checks = checks(&series(20));
         assert_eq!(
-            refusal(&checks).unwrap().words,
+            refusal(&checks).unwrap().words(),
             "Only 20 slices (40 mm): the lungs are not covered. Please send the whole series."
         );
     }

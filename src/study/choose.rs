@@ -2,7 +2,7 @@
 //!
 //! The rules, in order: axial, reconstructed from the scan itself, at least 80 mm long, no
 //! contrast medium, slices 1 to 3 mm apart, soft kernel, most slices. Localizers, dose pages,
-//! screen captures, reformats and projections are never taken. A stack that is chosen here may
+//! screen captures, reformats in another plane and projections are never taken. A stack that is chosen here may
 //! still be refused by [`super::check`]: its gaps and tilt are better told than passed over.
 
 use super::assemble::{Assembly, Stack};
@@ -87,7 +87,12 @@ fn unfit(stack: &Stack, header: &Header) -> Option<Refusal> {
     if let Some(refusal) = wrong_kind(header) {
         return Some(refusal);
     }
-    (stack.tilt_degrees() > AXIAL_DEGREES).then_some(Refusal::NotAxial)
+    let refusal = if is_reformat(header) {
+        Refusal::Reformat
+    } else {
+        Refusal::NotAxial
+    };
+    (stack.tilt_degrees() > AXIAL_DEGREES).then_some(refusal)
 }
 
 /// Why an image is not a slice, whatever its geometry.
@@ -101,8 +106,6 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
         Some(Refusal::Concatenation)
     } else if !header.is_ct() {
         Some(not_ct(header))
-    } else if any(&["REFORMATTED", "MPR", "CSA MPR"]) {
-        Some(Refusal::Reformat)
     } else if any(&[
         "PROJECTION IMAGE",
         "MIP",
@@ -117,6 +120,14 @@ fn wrong_kind(header: &Header) -> Option<Refusal> {
     } else {
         None
     }
+}
+
+/// Whether the header says that the images were cut anew out of others. Axial ones can be analysed,
+/// with a warning; every original series goes before them.
+#[must_use]
+pub fn is_reformat(header: &Header) -> bool {
+    let words = ["REFORMATTED", "MPR", "CSA MPR"];
+    words.iter().any(|word| header.image_type_has(word))
 }
 
 /// Whether the fourth value of an enhanced object's type says that its pixels were computed from
@@ -198,7 +209,7 @@ struct Rank {
 impl Rank {
     fn of(stack: &Stack, header: &Header) -> Self {
         Rank {
-            derived: header.image_type_has("DERIVED"),
+            derived: header.image_type_has("DERIVED") || is_reformat(header),
             short: stack.extent().0 + stack.spacing.z.0 < SHORTEST.0,
             contrast: has_contrast(header),
             step: stack.spacing.z.0,
@@ -323,7 +334,7 @@ pub fn sharpness(header: &Header) -> Sharpness {
 }
 
 /// 2 instead of 2.00, 0.625 instead of 0.62.
-pub(super) fn short_number(value: f64) -> String {
+pub(crate) fn short_number(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

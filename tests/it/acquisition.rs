@@ -1,5 +1,7 @@
 //! What the rules say to real scans: which go on, which are refused, and in which words.
 
+mod rows;
+
 use crate::peers;
 use scanside::service::files::read_folder;
 use scanside::study::assemble::assemble;
@@ -15,10 +17,10 @@ fn judge(folder: &Path) -> Result<Vec<&'static str>, String> {
     let stack = &assembly.stacks[choice.stack];
     let checks = acquisition(stack, &folder.headers, &Limits::default());
     match refusal(&checks) {
-        Some(check) => Err(check.words.clone()),
+        Some(check) => Err(check.words()),
         None => Ok(checks
             .iter()
-            .filter(|check| !check.words.is_empty())
+            .filter(|check| check.say.is_some())
             .map(|check| check.code)
             .collect()),
     }

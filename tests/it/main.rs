@@ -13,6 +13,7 @@ mod infer;
 mod kills;
 mod kinds;
 mod memory;
+mod metrics;
 mod objects;
 mod output;
 mod peers;

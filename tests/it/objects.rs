@@ -404,6 +404,8 @@ fn file_set(folder: &Path) {
         "PDF",
         "SHA256SUMS",
         "REPORT.PDF",
+        "REPORT.HTM",
+        "REPORT.CSV",
     ];
     for name in names {
         assert!(

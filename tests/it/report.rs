@@ -48,6 +48,13 @@ fn samples_to_look_at() {
     let Some(folder) = std::env::var_os("SCANSIDE_LOOK") else {
         return;
     };
+    let (lungs, involved, spacing) = sample::masks();
+    let begun = std::time::Instant::now();
+    report::solid::draw(&lungs, &involved, spacing).unwrap();
+    println!(
+        "the solid took {:.0} ms",
+        begun.elapsed().as_secs_f64() * 1e3
+    );
     for (name, report) in samples() {
         write_all(&Path::new(&folder).join(name), &report);
         if let Some(image) = report.key_images().first() {
@@ -107,6 +114,22 @@ fn the_words_of_the_pages_are_the_golden_ones() {
         let expected = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(text, expected, "{name}: UPDATE_GOLDEN=1 if this is meant");
     }
+}
+
+/// The picture of the lungs is the same bytes on every processor that runs this test. Its lower part
+/// has letters, which are another library's.
+#[test]
+fn the_solid_is_the_golden_one() {
+    let (lungs, involved, spacing) = sample::masks();
+    let solid = report::solid::draw(&lungs, &involved, spacing).unwrap();
+    let upper = &solid.rgb[..solid.width * 3 * 150];
+    let sum = report::hex(&<sha2::Sha256 as sha2::Digest>::digest(upper)) + "\n";
+    let path = golden("solid.sha256");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &sum).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(sum, expected, "UPDATE_GOLDEN=1 if this is meant");
 }
 
 #[test]
@@ -189,7 +212,8 @@ fn a_deidentified_report_names_nobody() {
     let report = sample::covid();
     let hidden = report.deidentified(b"secret", &Default::default());
     let json = report::json::write(&hidden).unwrap();
-    let mut texts = vec![json];
+    let page = report::html::write(&hidden, &[]).unwrap();
+    let mut texts = vec![json, page, report::csv::write(&hidden)];
     if peer("pdftotext") {
         let pdf = folder.path().join("report.pdf");
         std::fs::write(&pdf, report::pdf::write(&hidden).unwrap()).unwrap();
@@ -325,6 +349,61 @@ fn the_json_has_the_fields_of_the_contract() {
     assert_eq!(refused["reason"], "This is a scout view.");
     for absent in ["decision", "p", "involvement", "series_uid"] {
         assert_eq!(refused[absent], Value::Null, "{absent}");
+    }
+}
+
+/// The page in the browser says what the PDF says, word for word.
+#[test]
+fn the_page_has_the_words_of_the_pdf() {
+    let plain = |page: &str| -> String {
+        let body = page.split_once("</head>").unwrap().1;
+        let texts = body.split('<').filter_map(|tag| tag.split_once('>'));
+        let text: Vec<&str> = texts.map(|(_, text)| text).collect();
+        let text = text.join(" ");
+        let signs = [
+            ("&#39;", "'"),
+            ("&quot;", "\""),
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&amp;", "&"),
+        ];
+        signs
+            .iter()
+            .fold(text, |text, (code, sign)| text.replace(code, sign))
+    };
+    let words = |text: &str| -> std::collections::BTreeSet<String> {
+        let words = text.split_whitespace().map(str::to_owned);
+        // The signs of the verdicts are drawn in the PDF; its footer says "page".
+        words
+            .filter(|w| !["page", "\u{2713}", "\u{25b3}", "\u{2bc3}"].contains(&w.as_str()))
+            .collect()
+    };
+    // Long texts are cut on paper and not in a browser, and other scripts have no face there.
+    for (name, report) in samples() {
+        if ["long", "scripts"].contains(&name) {
+            continue;
+        }
+        let folder = report::files(&report).unwrap();
+        let page = folder.iter().find(|(name, _)| name == "report.html");
+        let page = words(&plain(std::str::from_utf8(&page.unwrap().1).unwrap()));
+        let paper = std::fs::read_to_string(golden(&format!("{name}.txt"))).unwrap();
+        let paper = words(&paper);
+        // A word that was parted at the end of a line is in neither set whole.
+        let parted = |word: &String, other: &std::collections::BTreeSet<String>| {
+            other
+                .iter()
+                .any(|o| o.contains(word.as_str()) || word.contains(o.as_str()) && o.len() > 3)
+        };
+        let lost: Vec<&String> = paper
+            .difference(&page)
+            .filter(|w| !parted(w, &page))
+            .collect();
+        assert!(lost.is_empty(), "{name}: not on the page: {lost:?}");
+        let more: Vec<&String> = page
+            .difference(&paper)
+            .filter(|w| !parted(w, &paper))
+            .collect();
+        assert!(more.is_empty(), "{name}: not on paper: {more:?}");
     }
 }
 

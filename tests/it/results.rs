@@ -279,6 +279,13 @@ fn an_archive_that_stays_away_is_left_to_a_person() {
     let _deliver = deliver(&home);
     wait_for(&home, "manual", 4);
     assert_eq!(home.count("SELECT max(tries) FROM deliveries"), 3);
+    let running = home.start();
+    home.wait("the wall says that the archive is silent", || {
+        let status = std::fs::read_to_string(home.state().join("run/status.json")).ok()?;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        (status["strip"]["pacs"] == "warn").then_some(())
+    });
+    drop(running);
     let list = home.run("deliver", &[Path::new("--list")]);
     let list = String::from_utf8(list.stdout).unwrap();
     assert_eq!(list.matches("manual").count(), 4, "{list}");
@@ -358,6 +365,56 @@ fn death_on_either_side_loses_nothing_and_doubles_nothing() {
     wait_for(&home, "delivered", 16);
     archive.has_each_once(&sops);
     drop(courier);
+}
+
+/// DCMTK takes results over TLS, with certificates on both sides, and nothing from a box that cannot
+/// prove itself.
+#[test]
+fn results_go_over_dicom_tls_with_certificates_on_both_sides() {
+    for known in [true, false] {
+        let Some(mut storescp) = peers::program("storescp", "--version") else {
+            return;
+        };
+        let certificates = Certificates::new(&["localhost", "box"]);
+        let strangers = Certificates::new(&["box"]);
+        let of_box = if known { &certificates } else { &strangers };
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let key = certificates.file("localhost.key");
+        storescp
+            .args(["--aetitle", "PACS", "+tls"])
+            .args([&key, &certificates.file("localhost.pem")])
+            .arg("+cf")
+            .arg(certificates.file("ca.pem"))
+            .args(["--require-peer-cert", "--output-directory"])
+            .arg(folder.path())
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let _archive = Beside(storescp.spawn().unwrap());
+        wait_for_port(port);
+        let home = home(&format!(
+            "[tls]\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\n\
+             [[destinations]]\nname = 'pacs'\nto = 'PACS@localhost:{port}'\ntls = true\n{}\n",
+            of_box.file("box.pem"),
+            of_box.file("box.key"),
+            certificates.file("ca.pem"),
+            if known {
+                pauses(30)
+            } else {
+                "retry_s = [0.1]".into()
+            }
+        ));
+        queue(&home, 1, "pacs");
+        let _deliver = deliver(&home);
+        let there = || std::fs::read_dir(folder.path()).unwrap().count();
+        if known {
+            wait_for(&home, "delivered", 4);
+            assert_eq!(there(), 4);
+        } else {
+            wait_for(&home, "manual", 4);
+            assert_eq!(there(), 0);
+        }
+    }
 }
 
 /// The archive commits to what it has, on an association to the port of `serve`.

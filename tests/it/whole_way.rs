@@ -167,6 +167,16 @@ fn sent_twice_it_stays_one_result_and_the_stick_has_it_once() {
     // Longer than the waiting times of the settings.
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert_eq!(single_result(&home), first);
+    // Row 11 of the acquisition checks: the wall shows what there is, and since when.
+    let said = home.wait("the wall shows the first result", || {
+        let status = std::fs::read_to_string(home.state().join("run/status.json")).ok()?;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        let note = status["state"]["note"].as_str()?.to_owned();
+        note.starts_with("Already analysed at ").then_some(status)
+    });
+    assert_eq!(said["state"]["kind"], "result");
+    let checks = first["checks"].as_array().expect("checks");
+    assert!(checks.iter().any(|row| row["code"] == "duplicate"));
     assert_eq!(&first, reference());
     let analysed = "SELECT count(*) FROM studies WHERE state='analysed'";
     assert_eq!(home.count(analysed), 1);
@@ -193,6 +203,28 @@ fn sent_twice_it_stays_one_result_and_the_stick_has_it_once() {
         check_sums(&stick.path().join("SCANSIDE/R000001"));
     }
     assert_eq!(home.count("SELECT count(*) FROM exports"), 1);
+    // What a reader thinks of it, and the box's running table.
+    let opinions = stick.path().join("opinions.csv");
+    std::fs::write(&opinions, "report,opinion,truth\nR000001,disagree,cap\n").expect("a file");
+    for (times, said) in [
+        ("first", "1 opinions entered"),
+        ("second", "1 were there before"),
+    ] {
+        let out = home.run("feedback", &[&opinions]);
+        let words = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(
+            out.status.success() && words.contains(said),
+            "{times}: {out:?}"
+        );
+    }
+    std::fs::write(&opinions, "report,opinion\nR000077,agree\n").expect("a file");
+    let out = home.run("feedback", &[&opinions]);
+    let words = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && words.contains("line 2: this box has made no such report"));
+    let out = home.run("evaluate", &[Path::new("--feedback")]);
+    let words = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(words.contains("on 1 of 1 results"), "{words}");
+    assert!(words.contains("They agree with 0 of 1"), "{words}");
     // Names of eight and three letters: a stick may be read by anything.
     let report = stick.path().join("SCANSIDE/R000001/REPORT.JSN");
     let report = std::fs::read_to_string(report).expect("the report on the stick");

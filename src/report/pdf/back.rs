@@ -1,6 +1,6 @@
 //! The second page: why the result may be trusted, and where not.
 
-use super::super::{CheckRow, Outcome, Report, words};
+use super::super::{CheckRow, Report, words};
 use super::pen::{LEFT, Pen, RIGHT, Role, WIDTH};
 use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
 
@@ -23,21 +23,20 @@ const COLUMNS: [(f32, f32); 5] = [
 ];
 
 fn checks(pen: &mut Pen, rows: &[CheckRow]) {
-    const TITLES: [&str; 5] = ["Check", "Found", "Limit", "Verdict", "In words"];
     // A heading alone at the foot of a page helps nobody: two rows go with it.
     if !room(pen, 64.0) {
         return;
     }
-    section(pen, "Acquisition checks");
+    section(pen, words::CHECKS_TITLE);
     if rows.is_empty() {
-        paragraph(pen, "No checks were made.", text(8.2, GREY), 11.0, 1);
+        paragraph(pen, words::NO_CHECKS, text(8.2, GREY), 11.0, 1);
         pen.y += 8.0;
         return;
     }
     pen.within(Role::Table, |pen| {
         let baseline = pen.y + 7.0;
         pen.within(Role::Row, |pen| {
-            for ((x, width), title) in COLUMNS.into_iter().zip(TITLES) {
+            for ((x, width), title) in COLUMNS.into_iter().zip(words::CHECK_COLUMNS) {
                 pen.within(Role::HeadCell, |pen| {
                     pen.text(LEFT + x, baseline, width, title, text(7.0, GREY));
                 });
@@ -59,7 +58,7 @@ fn check_row(pen: &mut Pen, row: &CheckRow) -> bool {
     let good = row.verdict == "pass";
     let verdict = words::verdict(&row.verdict);
     let cells = [
-        (check_name(&row.code), strong(7.8, INK)),
+        (words::check(&row.code), strong(7.8, INK)),
         (row.value.clone(), text(7.8, INK)),
         (row.limit.clone(), text(7.8, GREY)),
         (
@@ -128,47 +127,16 @@ fn sign(pen: &mut Pen, verdict: &str, x: f32, y: f32) {
     }
 }
 
-/// The name of a check for people. Codes that are not known here are made readable.
-fn check_name(code: &str) -> String {
-    let known = match code {
-        "modality" => "Kind of image",
-        "spacing" => "Slice spacing",
-        "body_part" => "Lungs",
-        "hu" | "hounsfield" => "Hounsfield units",
-        "kernel" => "Kernel and dose",
-        "contrast" => "Contrast medium",
-        "image_data" => "Image data",
-        _ => "",
-    };
-    if !known.is_empty() {
-        return known.to_owned();
-    }
-    let words = code.replace('_', " ");
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => "(no name)".to_owned(),
-    }
-}
-
 fn caveats(pen: &mut Pen, report: &Report) {
-    let title = match report.outcome {
-        Outcome::Analysed(_) => "Read this with the result",
-        Outcome::NotAnalysed { .. } => "What else was seen",
-    };
+    let title = words::caveats_title(&report.outcome);
     let words: Vec<&str> = report.caveats.iter().map(|c| c.words.as_str()).collect();
     bullets(pen, title, &words);
 }
 
 fn limits(pen: &mut Pen, report: &Report) {
-    let mut all: Vec<&str> = report.model.limits.iter().map(String::as_str).collect();
-    all.extend(words::LIMITS);
-    let not_looked_for = format!(
-        "The software did not look for: {}.",
-        words::NOT_LOOKED_FOR.join(", ")
-    );
-    all.insert(0, &not_looked_for);
-    bullets(pen, "Limits", &all);
+    let all = words::all_limits(&report.model.limits);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    bullets(pen, words::LIMITS_TITLE, &all);
 }
 
 /// A section of short paragraphs, each with a mark before it. Nothing where there are none.
@@ -201,30 +169,11 @@ fn bullets(pen: &mut Pen, title: &str, items: &[&str]) {
 fn provenance(pen: &mut Pen, report: &Report) {
     const LABEL: f32 = 84.0;
     const LEADING: f32 = 10.4;
-    let model = &report.model;
-    let seconds = report.seconds;
-    let version = format!(
-        "{} {}, profile {}",
-        model.name, model.version, model.profile
-    );
-    let times = format!(
-        "{:.1} s: reading {:.1}, preprocessing {:.1}, reconstruction {:.1}, classification {:.1}",
-        seconds.all, seconds.read, seconds.preprocess, seconds.denoise, seconds.classify
-    );
-    let study = &report.study;
-    let facts = [
-        ("Software", report.software.clone()),
-        ("Model", version),
-        ("Model card SHA-256", model.sha256.clone()),
-        ("Input SHA-256", study.input_sha256.clone()),
-        ("Study UID", study.study_uid.clone()),
-        ("Series UID", study.series_uid.clone()),
-        ("Processing time", times),
-    ];
+    let facts = words::provenance(report);
     if !room(pen, 15.0 + facts.len() as f32 * LEADING) {
         return;
     }
-    section(pen, "Provenance");
+    section(pen, words::PROVENANCE_TITLE);
     for (label, value) in facts {
         if value.is_empty() {
             continue;
@@ -246,14 +195,11 @@ fn reader(pen: &mut Pen, report: &Report) {
     if !room(pen, HEIGHT + 15.0) {
         return;
     }
-    section(pen, "Reader");
+    section(pen, words::READER_TITLE);
     let top = pen.y + 2.0;
     pen.frame(LEFT + 0.4, top, WIDTH - 0.8, HEIGHT - 6.0, INK, 0.8);
     let x = LEFT + 12.0;
-    let options: &[&str] = match report.outcome {
-        Outcome::Analysed(_) => &["I agree with the result", "I disagree with the result"],
-        Outcome::NotAnalysed { .. } => &["The refusal was right", "The study was usable"],
-    };
+    let options = words::opinions(&report.outcome);
     pen.within(Role::Paragraph, |pen| {
         let mut at = x;
         for option in options {
@@ -274,21 +220,9 @@ fn reader(pen: &mut Pen, report: &Report) {
         });
     };
     let right = RIGHT - 12.0;
-    line(pen, x, right, top + 44.0, "Reason");
-    line(pen, x, x + 190.0, top + 68.0, "Name");
-    line(pen, x + 202.0, x + 300.0, top + 68.0, "Date");
-    line(pen, x + 312.0, right, top + 68.0, "Signature");
+    line(pen, x, right, top + 44.0, words::REASON);
+    line(pen, x, x + 190.0, top + 68.0, words::NAME);
+    line(pen, x + 202.0, x + 300.0, top + 68.0, words::DATE);
+    line(pen, x + 312.0, right, top + 68.0, words::SIGNATURE);
     pen.y = top + HEIGHT;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unknown_checks_get_a_readable_name() {
-        assert_eq!(check_name("spacing"), "Slice spacing");
-        assert_eq!(check_name("gantry_tilt"), "Gantry tilt");
-        assert_eq!(check_name(""), "(no name)");
-    }
 }

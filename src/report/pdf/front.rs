@@ -24,92 +24,52 @@ pub fn draw(pen: &mut Pen, report: &Report) {
 fn title(pen: &mut Pen, report: &Report) {
     let y = pen.y;
     pen.outline.push(("Report".to_owned(), 0, y));
-    let heading = "Chest CT report";
+    let heading = words::HEADING;
     pen.within(Role::Heading(1, heading.to_owned()), |pen| {
         pen.text(LEFT, y + 13.0, 260.0, heading, strong(17.0, INK));
     });
-    let place = [&report.site, &report.device]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(" \u{b7} ");
-    let made = words::moment(&report.made);
+    let place = words::place(report);
     pen.within(Role::Paragraph, |pen| {
         let number = report.number.to_string();
         pen.text_right(RIGHT, y + 13.0, 160.0, &number, strong(17.0, INK));
         pen.text(LEFT, y + 26.0, 330.0, &place, text(8.0, GREY));
-        let made = format!("Report of {made}");
+        let made = words::made(&report.made);
         pen.text_right(RIGHT, y + 26.0, 170.0, &made, text(8.0, GREY));
     });
     pen.y = y + 34.0;
 }
 
-/// A label and its value, one under the other in a column.
-struct Fact {
-    label: &'static str,
-    value: String,
-    /// Lines at most.
-    most: usize,
-}
-
-fn fact(label: &'static str, value: impl Into<String>, most: usize) -> Fact {
-    Fact {
-        label,
-        value: value.into(),
-        most,
-    }
-}
+/// Lines at most that the values of the three columns take.
+const MOST: [usize; 3] = [4, 4, 2];
 
 fn facts(pen: &mut Pen, report: &Report) {
     const GAP: f32 = 16.0;
-    let study = &report.study;
-    let mm = |value: Option<f64>| value.map_or("?".to_owned(), |v| format!("{v:.1} mm"));
-
-    let patient = patient_facts(pen, report);
-    let when = join(&[&words::date(&study.date), &study.time]);
-    let slices = if study.slices_used > 0 {
-        format!(
-            "{} received, {} used",
-            study.slices_received, study.slices_used
-        )
-    } else {
-        format!("{} received, none used", study.slices_received)
-    };
-    let mut examination = vec![fact("Study", or_unknown(&when), 1)];
-    if !study.description.is_empty() {
-        examination.push(fact("Description", study.description.clone(), 2));
-    }
-    examination.push(fact("Series chosen", or_unknown(&study.series_choice), 4));
-    let mut scanner = vec![
-        fact("Scanner", or_unknown(&study.scanner), 2),
-        fact("Kernel", or_unknown(&study.kernel), 1),
-        fact("Slices", slices, 1),
-    ];
-    if study.thickness_mm.is_some() || study.spacing_mm.is_some() {
-        let thickness = mm(study.thickness_mm);
-        let value = format!("{thickness}, every {}", mm(study.spacing_mm));
-        scanner.push(fact("Thickness", value, 1));
-    }
-
+    let name = printable_name(pen, report.patient.name.reveal());
+    let columns = words::facts(report, &name);
     let top = pen.y;
     let column = (WIDTH - 2.0 * GAP) / 3.0;
     let mut bottom = top;
-    for (index, facts) in [patient, examination, scanner].iter().enumerate() {
+    for (index, (facts, most)) in columns.iter().zip(MOST).enumerate() {
         let x = LEFT + index as f32 * (column + GAP);
-        bottom = f32::max(bottom, fact_column(pen, x, top, column, facts));
+        bottom = f32::max(bottom, fact_column(pen, (x, top), column, facts, most));
     }
     pen.y = bottom + 6.0;
 }
 
 /// Draws a column of facts; returns its lower end.
-fn fact_column(pen: &mut Pen, x: f32, top: f32, width: f32, facts: &[Fact]) -> f32 {
+fn fact_column(
+    pen: &mut Pen,
+    (x, top): (f32, f32),
+    width: f32,
+    facts: &[words::Fact],
+    most: usize,
+) -> f32 {
     const LABEL: f32 = 52.0;
     const LEADING: f32 = 10.2;
     pen.stroke(&[(x, top), (x + width, top)], INK, 0.8, false);
     let mut baseline = top + 11.5;
-    for Fact { label, value, most } in facts {
-        let set = pen.break_text(value, text(8.2, INK), width - LABEL, *most);
+    for (label, value) in facts {
+        let set = pen.break_text(value, text(8.2, INK), width - LABEL, most);
         baseline = pen.within(Role::Paragraph, |pen| {
             pen.text(x, baseline, LABEL - 4.0, label, text(7.0, GREY));
             pen.lines(x + LABEL, baseline, LEADING, &set)
@@ -119,73 +79,15 @@ fn fact_column(pen: &mut Pen, x: f32, top: f32, width: f32, facts: &[Fact]) -> f
     baseline - LEADING + 3.0
 }
 
-fn patient_facts(pen: &Pen, report: &Report) -> Vec<Fact> {
-    let patient = &report.patient;
-    if report.deidentified {
-        return vec![
-            fact("Patient", words::DEIDENTIFIED, 1),
-            fact("", "Name, ID, dates and UIDs were removed or replaced.", 3),
-        ];
-    }
-    if patient.is_empty() {
-        return vec![fact("Patient", words::NO_PATIENT, 2)];
-    }
-    let known = |text: &str| or_unknown(text);
-    vec![
-        fact("Patient", printable_name(pen, patient.name.reveal()), 4),
-        fact("ID", known(patient.id.reveal()), 4),
-        fact("Born", known(&words::date(patient.birth_date.reveal())), 1),
-        fact(
-            "Sex, age",
-            known(&join(&[patient.sex.reveal(), &age(patient.age.reveal())])),
-            1,
-        ),
-    ]
-}
-
 /// The first form of the name that can be drawn whole.
 fn printable_name(pen: &Pen, name: &str) -> String {
     let names = words::names(name);
     let drawable = names.iter().find(|name| pen.faces.can_draw(name));
     match (drawable, names.is_empty()) {
         (Some(name), _) => name.clone(),
-        (None, true) => "not given".to_owned(),
+        (None, true) => words::NOT_GIVEN.to_owned(),
         (None, false) => words::UNPRINTABLE.to_owned(),
     }
-}
-
-/// "58 years" from the header's "058Y".
-fn age(text: &str) -> String {
-    let (count, unit) = text.split_at(text.len().min(3));
-    let unit = match unit {
-        "Y" => "years",
-        "M" => "months",
-        "W" => "weeks",
-        "D" => "days",
-        _ => return text.to_owned(),
-    };
-    match count.parse::<u16>() {
-        Ok(count) => format!("{count} {unit}"),
-        Err(_) => text.to_owned(),
-    }
-}
-
-fn or_unknown(text: &str) -> String {
-    if text.trim().is_empty() {
-        "not given".to_owned()
-    } else {
-        text.to_owned()
-    }
-}
-
-fn join_sentences(parts: &[&str]) -> String {
-    let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
-    parts.join(" ")
-}
-
-fn join(parts: &[&str]) -> String {
-    let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
-    parts.join(", ")
 }
 
 /// The model's standing, across the top of the panel and as loud as the word below it.
@@ -227,7 +129,7 @@ fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
     let distance = pen.break_text(&distance, text(8.4, GREY), width, 2);
     let left = pen.within(Role::Section, |pen| {
         pen.within(Role::Heading(2, format!("Result: {word}")), |pen| {
-            pen.text(x, y + 15.0, width, "Result", strong(7.6, VIOLET));
+            pen.text(x, y + 15.0, width, words::RESULT, strong(7.6, VIOLET));
             pen.lines(x, y + 35.0, 21.5, &set_word)
         });
         let mut baseline = y + 35.0 + set_word.height(21.5) - 6.0;
@@ -264,7 +166,8 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
         })
     };
     pen.within(Role::Paragraph, |pen| {
-        pen.text(x, y + 15.0, width, "Probabilities", strong(7.6, VIOLET));
+        let title = words::PROBABILITIES_TITLE;
+        pen.text(x, y + 15.0, width, title, strong(7.6, VIOLET));
     });
     let mut top = y + 20.0;
     for class in Class::ALL {
@@ -297,8 +200,7 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
         }
         top += ROW;
     }
-    let tick = thresholds.map_or("", |_| words::THRESHOLDS);
-    let note = join_sentences(&[&report.model.calibration, words::PROBABILITIES, tick]);
+    let note = words::probability_note(&report.model);
     let note = pen.break_text(&note, text(6.8, GREY), width, 4);
     pen.within(Role::Paragraph, |pen| pen.lines(x, top + 8.4, 8.6, &note))
 }
@@ -342,18 +244,4 @@ fn triangle(pen: &mut Pen, x: f32, y: f32) {
     pen.outline_shape(&corners, INK, 2.4);
     pen.fill(x - 1.5, y - 7.0, 3.0, 12.0, INK);
     pen.fill(x - 1.5, y + 7.6, 3.0, 3.0, INK);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_read_as_people_say_them() {
-        assert_eq!(age("058Y"), "58 years");
-        assert_eq!(age("006M"), "6 months");
-        assert_eq!(age("58"), "58");
-        assert_eq!(age(""), "");
-        assert_eq!(age("58 Jahre"), "58 Jahre");
-    }
 }

@@ -155,7 +155,7 @@ fn metadata(report: &Report) -> Metadata {
     };
     // The title is shown in the window's bar: the number, and nothing of the patient.
     Metadata::new()
-        .title(format!("Chest CT report {}", report.number))
+        .title(words::title(&report.number.to_string()))
         .description(format!("{what}. {BANNER}"))
         .creator(report.software.clone())
         .producer(report.software.clone())

@@ -1,23 +1,27 @@
 //! The lower half of the first page: how much of the lungs, and where.
 
-use super::super::{Analysed, KeyImage, png, words};
+use super::super::{Analysed, KeyImage, Raster, png, words};
 use super::pen::{BOTTOM, LEFT, Pen, Picture, RIGHT, Role, WIDTH};
 use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
 use std::sync::Arc;
 
 pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
-    const HEIGHT: f32 = 54.0;
     const LEFT_WIDTH: f32 = 236.0;
-    if !room(pen, HEIGHT + 30.0) {
+    // With the picture of the lungs the strip goes under the words, and both are as high.
+    let (height, strip_at) = match &analysed.solid {
+        Some(_) => (112.0, (LEFT, LEFT + LEFT_WIDTH + 6.0, 58.0)),
+        None => (54.0, (LEFT + LEFT_WIDTH + 14.0, RIGHT, 0.0)),
+    };
+    if !room(pen, height + 30.0) {
         return;
     }
-    section(pen, "Involvement");
+    section(pen, words::INVOLVEMENT_TITLE);
     let top = pen.y;
     let part = analysed.involvement;
     let columns = [
-        ("Both lungs", part.total_percent, 17.0),
-        ("Right", part.right_percent, 13.0),
-        ("Left", part.left_percent, 13.0),
+        (words::BOTH_LUNGS, part.total_percent, 17.0),
+        (words::RIGHT, part.right_percent, 13.0),
+        (words::LEFT, part.left_percent, 13.0),
     ];
     let mut x = LEFT;
     for (label, share, size) in columns {
@@ -33,52 +37,53 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
         });
         x += if size > 15.0 { 92.0 } else { 70.0 };
     }
-    let share = words::percent;
-    let thirds = format!(
-        "By height: upper third {}, middle {}, lower {}.",
-        share(part.upper_percent),
-        share(part.middle_percent),
-        share(part.lower_percent)
-    );
-    let volumes = format!(
-        "Lung volume right {:.1} l, left {:.1} l.",
-        analysed.lungs.right_ml / 1000.0,
-        analysed.lungs.left_ml / 1000.0
-    );
-    let note = format!("{thirds} {} {volumes}", words::INVOLVEMENT);
+    let note = words::involvement_note(analysed);
     let note = pen.break_text(&note, text(6.8, GREY), LEFT_WIDTH - 10.0, 3);
     pen.within(Role::Paragraph, |pen| {
         pen.lines(LEFT, top + 38.0, 8.6, &note)
     });
-    strip(pen, analysed, LEFT + LEFT_WIDTH + 14.0, top);
-    pen.y = top + HEIGHT + 8.0;
+    let (from, to, down) = strip_at;
+    strip(pen, analysed, (from, to), top + down);
+    if let Some(solid) = &analysed.solid {
+        draw_solid(pen, solid, (LEFT + LEFT_WIDTH + 26.0, top), height);
+    }
+    pen.y = top + height + 8.0;
+}
+
+/// The lungs as a solid, at the right margin, with its words under it.
+fn draw_solid(pen: &mut Pen, solid: &Raster, (x, top): (f32, f32), height: f32) {
+    let side = |length: usize| u32::try_from(length).unwrap_or(0);
+    let tall = height - 11.0;
+    let wide = tall * solid.width as f32 / solid.height.max(1) as f32;
+    let wide = wide.min(RIGHT - x);
+    let tall = wide * solid.height as f32 / solid.width.max(1) as f32;
+    let x = RIGHT - wide;
+    pen.within(Role::Figure(words::SOLID.to_owned()), |pen| {
+        let picture = Picture {
+            width: side(solid.width),
+            height: side(solid.height),
+            grey: false,
+            bytes: Arc::new(solid.rgb.clone()),
+        };
+        pen.picture(x, top + 2.0, wide, tall, picture);
+    });
+    pen.within(Role::Paragraph, |pen| {
+        pen.text(x, top + tall + 10.0, wide, words::SOLID, text(6.4, GREY));
+    });
 }
 
 /// The share of involved lung from feet to head, with the key slices marked.
-fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
+fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
     const HEIGHT: f32 = 38.0;
     let axis = 24.0;
     let left = x + axis;
-    let width = RIGHT - left;
+    let width = right - left;
     let base = top + HEIGHT + 3.0;
-    let finite = |share: &f32| {
-        if share.is_finite() {
-            share.max(0.0)
-        } else {
-            0.0
-        }
-    };
-    let shares: Vec<f32> = analysed.profile.iter().map(finite).collect();
-    let highest = shares.iter().copied().fold(0.0_f32, f32::max);
-    // The axis ends at a round number and never below 10 %, so that noise does not look like much.
-    let scale = [10.0, 20.0, 50.0, 100.0]
-        .into_iter()
-        .find(|end| highest <= *end)
-        .unwrap_or(100.0);
-    let words = format!(
-        "Share of involved lung per slice from feet to head, at most {highest:.0} percent; the key \
-         slices are marked with their numbers."
-    );
+    let words::Strip {
+        shares,
+        scale,
+        words,
+    } = words::strip(analysed);
     pen.within(Role::Figure(words), |pen| {
         pen.text_right(
             left - 4.0,
@@ -88,9 +93,9 @@ fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
             text(6.4, GREY),
         );
         pen.text_right(left - 4.0, base, axis, "0 %", text(6.4, GREY));
-        pen.stroke(&[(left, top + 3.0), (RIGHT, top + 3.0)], RULE, 0.5, true);
+        pen.stroke(&[(left, top + 3.0), (right, top + 3.0)], RULE, 0.5, true);
         let middle = top + 3.0 + (base - top - 3.0) / 2.0;
-        pen.stroke(&[(left, middle), (RIGHT, middle)], RULE, 0.5, true);
+        pen.stroke(&[(left, middle), (right, middle)], RULE, 0.5, true);
         let count = shares.len().max(1) as f32;
         let step = width / count;
         for (z, share) in shares.iter().enumerate() {
@@ -106,7 +111,7 @@ fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
                 );
             }
         }
-        pen.stroke(&[(left, base), (RIGHT, base)], INK, 0.7, false);
+        pen.stroke(&[(left, base), (right, base)], INK, 0.7, false);
         let centres: Vec<f32> = analysed
             .shown()
             .iter()
@@ -130,10 +135,10 @@ fn strip(pen: &mut Pen, analysed: &Analysed, x: f32, top: f32) {
             }
         }
         if centres.iter().all(|at| *at > left + 24.0) {
-            pen.text(left, baseline, 22.0, "feet", text(6.4, GREY));
+            pen.text(left, baseline, 22.0, words::FEET, text(6.4, GREY));
         }
-        if centres.iter().all(|at| *at < RIGHT - 24.0) {
-            pen.text_right(RIGHT, baseline, 22.0, "head", text(6.4, GREY));
+        if centres.iter().all(|at| *at < right - 24.0) {
+            pen.text_right(right, baseline, 22.0, "head", text(6.4, GREY));
         }
     });
 }
@@ -161,7 +166,7 @@ pub fn key_images(pen: &mut Pen, analysed: &Analysed) {
     if !room(pen, needed) {
         return;
     }
-    section(pen, "Key images");
+    section(pen, words::KEY_IMAGES_TITLE);
     paragraph(pen, note, text(6.9, GREY), 8.8, 3);
     pen.y += 4.0;
     if rows == 0 {
@@ -195,13 +200,7 @@ fn picture_pair(
         side * original.width as f32 / longer,
         side * original.height as f32 / longer,
     );
-    let words = format!(
-        "Slice {} of {} as acquired, and the same slice with the difference map; {} of its lung \
-         is involved.",
-        image.slice,
-        image.of,
-        words::percent(image.percent)
-    );
+    let words = words::key_image(image);
     pen.within(Role::Figure(words), |pen| {
         let grey: Vec<u8> = original.rgb.iter().step_by(3).copied().collect();
         let size = |length: usize| u32::try_from(length).unwrap_or(0);
@@ -220,13 +219,10 @@ fn picture_pair(
     pen.within(Role::Paragraph, |pen| {
         let baseline = y + side + 8.6;
         let taken = pen.text(x, baseline, 12.0, &number.to_string(), strong(7.2, INK));
-        let caption = format!(
-            "slice {} of {}, z {:.1} mm",
-            image.slice, image.of, image.position_mm
-        );
+        let caption = words::key_caption(image);
         let x_caption = x + taken + 5.0;
         pen.text(x_caption, baseline, side * 1.3, &caption, text(7.0, GREY));
-        let share = format!("{} of the lung", words::percent(image.percent));
+        let share = words::key_share(image);
         pen.text_right(
             x + 2.0 * side + inner,
             baseline,

@@ -121,6 +121,7 @@ fn face(status: &Status) -> Face<'_> {
             at,
             map,
             demonstration,
+            note,
         } => Face {
             band: if *demonstration {
                 words::DEMONSTRATION
@@ -134,7 +135,7 @@ fn face(status: &Status) -> Face<'_> {
                 Shape::Document,
                 5,
                 words::result(*word),
-                String::new(),
+                note.clone(),
             )
         },
         State::NotAnalysed { at, .. } if public => plain(

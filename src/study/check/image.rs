@@ -1,6 +1,6 @@
 //! The checks of what was measured on the decoded volume: coverage, lungs, HU, contrast.
 
-use super::{Check, Limits, mm, rule};
+use super::{Check, Limits, Say, mm, rule};
 use crate::base::unit::{Hu, Mm};
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,10 @@ pub struct ImageFacts {
     pub outside_air: Option<Hu>,
     /// Most frequent value inside the lungs.
     pub lung_mode: Option<Hu>,
-    /// Typical value inside the aorta, when it was found.
-    pub aorta: Option<Hu>,
+    /// Typical value of the blood in the heart and the great vessels, when they were found.
+    pub blood: Option<Hu>,
+    /// How much the lungs' area jumps from slice to slice; about 2 when it jumps at each.
+    pub restlessness: Option<f64>,
 }
 
 /// Checks of what was measured on the volume.
@@ -30,7 +32,8 @@ pub fn image(facts: &ImageFacts, limits: &Limits) -> Vec<Check> {
         coverage(facts, limits),
         body_part(facts, limits),
         hounsfield(facts, limits),
-        aorta(facts, limits),
+        blood(facts, limits),
+        breathing(facts, limits),
     ]
 }
 
@@ -47,20 +50,22 @@ fn coverage(facts: &ImageFacts, limits: &Limits) -> Check {
         ),
         format!("{}, {:.0} %", mm(limits.lung_length), 100.0 * cut),
     );
+    if facts.touches_side {
+        // Such a lung is not in the mask, so what follows would speak of a lung less.
+        return check.refuse(Say::CutSide);
+    }
     if facts.right_ml + facts.left_ml <= 0.0 {
         // The next check says it better.
         return check;
     }
     if facts.lowest_share > cut {
-        check.refuse("The lung bases are cut off at the bottom. Please send the whole chest.")
+        check.refuse(Say::CutBottom)
     } else if facts.highest_share > cut {
-        check.refuse("The lung tips are cut off at the top. Please send the whole chest.")
+        check.refuse(Say::CutTop)
     } else if facts.lung_length.0 < limits.lung_length.0 {
-        check.refuse("Too little of the lungs was scanned. Please send the whole chest.")
-    } else if facts.touches_side {
-        check.refuse("The lungs are cut off at the side. Please send a larger field of view.")
+        check.refuse(Say::TooLittleLung)
     } else if facts.lowest_share.max(facts.highest_share) > warn {
-        check.warn("The lungs reach the end of the scan.")
+        check.warn(Say::TouchesEnd)
     } else {
         check
     }
@@ -79,11 +84,11 @@ fn body_part(facts: &ImageFacts, limits: &Limits) -> Check {
         format!("{low} to {high} ml"),
     );
     if total <= 0.0 {
-        check.refuse("No lungs found. Is this the chest series?")
+        check.refuse(Say::NoLungs)
     } else if !(low..=high).contains(&total) {
-        check.warn("The lungs have an unusual size.")
+        check.warn(Say::LungSize)
     } else if facts.right_ml.min(facts.left_ml) < limits.one_lung_ml {
-        check.warn("One lung is small or could not be told from its surroundings.")
+        check.warn(Say::SmallLung)
     } else {
         check
     }
@@ -112,17 +117,46 @@ fn hounsfield(facts: &ImageFacts, limits: &Limits) -> Check {
     if inside(facts.outside_air, limits.outside_air) && inside(facts.lung_mode, limits.lung_mode) {
         check
     } else {
-        check.warn("Image values are shifted from the Hounsfield scale.")
+        check.warn(Say::Shifted)
     }
 }
 
-fn aorta(facts: &ImageFacts, limits: &Limits) -> Check {
-    let limit = format!("{:.0} HU", limits.aorta.0);
-    match facts.aorta {
-        None => rule("aorta", 8, "not seen", limit),
-        Some(v) if v.0 > limits.aorta.0 => rule("aorta", 8, format!("{:.0} HU", v.0), limit)
-            .warn("Contrast was used; the model was trained without."),
-        Some(v) => rule("aorta", 8, format!("{:.0} HU", v.0), limit),
+/// What the header does not say, the picture does.
+fn blood(facts: &ImageFacts, limits: &Limits) -> Check {
+    let limit = format!("{:.0} HU", limits.blood.0);
+    let value = facts
+        .blood
+        .map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
+    let check = rule("blood", 8, value, limit);
+    match facts.blood {
+        Some(v) if v.0 > limits.blood.0 && limits.refuse_contrast => check.refuse(Say::Contrast),
+        Some(v) if v.0 > limits.blood.0 => check.warn(Say::Contrast),
+        _ => check,
+    }
+}
+
+fn breathing(facts: &ImageFacts, limits: &Limits) -> Check {
+    let motion = facts
+        .restlessness
+        .map_or("not seen".to_owned(), |v| format!("{v:.2}"));
+    let fill = facts
+        .lung_mode
+        .map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
+    let check = rule(
+        "breathing",
+        10,
+        format!("motion {motion}, lungs {fill}"),
+        format!(
+            "motion {:.2}, lungs {:.0} HU",
+            limits.restlessness, limits.expiration.0
+        ),
+    );
+    if facts.restlessness.is_some_and(|v| v > limits.restlessness) {
+        check.warn(Say::Motion)
+    } else if facts.lung_mode.is_some_and(|v| v.0 > limits.expiration.0) {
+        check.warn(Say::Expiration)
+    } else {
+        check
     }
 }
 
@@ -167,6 +201,11 @@ mod tests {
             judge(|f| f.outside_air = Some(Hu(-24.0))),
             ("hounsfield", Warn)
         );
-        assert_eq!(judge(|f| f.aorta = Some(Hu(300.0))), ("aorta", Warn));
+        assert_eq!(judge(|f| f.blood = Some(Hu(300.0))), ("blood", Warn));
+        assert_eq!(judge(|f| f.restlessness = Some(1.4)), ("breathing", Warn));
+        assert_eq!(
+            judge(|f| f.lung_mode = Some(Hu(-700.0))),
+            ("breathing", Warn)
+        );
     }
 }

@@ -69,6 +69,7 @@ pub fn result(word: ResultWord, map: bool) -> State {
         at: "14:02".into(),
         map: map.then(|| "map.png".into()),
         demonstration: true,
+        note: String::new(),
     }
 }
 
@@ -149,6 +150,31 @@ pub fn states() -> Vec<(&'static str, Signal)> {
                     *demonstration = false;
                 }
             }),
+        ),
+        (
+            "result_warning",
+            with(result(ResultWord::Covid19, true), |s| {
+                if let State::Result { note, .. } = &mut s.state {
+                    *note = "Sharp kernel: choose the soft series if there is one.".into();
+                }
+            }),
+        ),
+        (
+            "result_again",
+            with(result(ResultWord::Control, true), |s| {
+                if let State::Result { note, .. } = &mut s.state {
+                    *note = "Already analysed at 14:02. Showing that result.".into();
+                }
+            }),
+        ),
+        (
+            "pacs_silent",
+            with(
+                State::Attention {
+                    cause: "PACS does not answer".into(),
+                },
+                |s| s.strip.pacs = Health::Warn,
+            ),
         ),
         (
             "result_public",
