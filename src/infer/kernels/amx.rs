@@ -113,7 +113,7 @@ impl Full {
         let until = (self.all * STRIP / 4).min(self.done.saturating_add(most));
         while self.done < until {
             if self.paired {
-                let (strip, pixel) = (self.done / (STRIP / 2) & 1, self.done % (STRIP / 2) * 2);
+                let (strip, pixel) = ((self.done / (STRIP / 2)) & 1, self.done % (STRIP / 2) * 2);
                 let at = self.places[2 * strip] + pixel * pitch.pixel;
                 let both = [sums.pixels(strip, 0, pixel), sums.pixels(strip, 1, pixel)];
                 // SAFETY: two of the sixteen pixels of a place.
