@@ -126,7 +126,7 @@ fn fifty() {
         }
         println!("resident {}", resident().unwrap_or(0));
     }
-    assert!(analysed >= STUDIES / 2 && analysed < STUDIES, "{analysed}");
+    assert!((STUDIES / 2..STUDIES).contains(&analysed), "{analysed}");
 }
 
 /// Files of the report, and the difference map to the bit.
