@@ -71,6 +71,10 @@ bench-analysis *options:
     cargo build --release
     ${SCANSIDE_PYTHON:-python3} benches/peers/analysis.py ${CARGO_TARGET_DIR:-target}/release/scanside --write docs/performance.md {{options}}
 
+# instructions of a slice on aarch64, int8 over fp32 (needs the program for aarch64 and Debian's qemu-user)
+bench-instructions program="target/aarch64/aarch64-unknown-linux-gnu/release/scanside":
+    ${SCANSIDE_PYTHON:-python3} benches/peers/instructions.py {{program}}
+
 # one phantom study of each class, to look at
 phantoms out="target/phantoms":
     for class in control covid19 cap; do cargo run --release -- phantom --class $class --seed 1 {{out}}/$class; done

@@ -113,7 +113,7 @@ impl Full {
         let until = (self.all * STRIP / 4).min(self.done.saturating_add(most));
         while self.done < until {
             if self.paired {
-                let (strip, pixel) = ((self.done / (STRIP / 2)) & 1, self.done % (STRIP / 2) * 2);
+                let (strip, pixel) = (self.done / (STRIP / 2), self.done % (STRIP / 2) * 2);
                 let at = self.places[2 * strip] + pixel * pitch.pixel;
                 let both = [sums.pixels(strip, 0, pixel), sums.pixels(strip, 1, pixel)];
                 // SAFETY: two of the sixteen pixels of a place.
@@ -124,7 +124,7 @@ impl Full {
             let (run, pixel) = (self.done / (STRIP / 4), self.done % (STRIP / 4) * 4);
             let at = self.places[run] + pixel * pitch.pixel;
             // There are one or two.
-            let (strip, group) = (run >> (self.groups - 1) & 1, run & (self.groups - 1));
+            let (strip, group) = ((run >> (self.groups - 1)) & 1, run & (self.groups - 1));
             let sums = sums.pixels(strip, group, pixel);
             // SAFETY: four of the sixteen pixels of a place.
             unsafe { finish.four(sums, group, at, pitch, tail) };

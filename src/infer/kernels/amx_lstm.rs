@@ -88,7 +88,7 @@ impl Part {
     fn some(&self, n: usize, channels: usize) -> Some {
         let (x, run) = (n % (STRIP / TOGETHER) * TOGETHER, n / (STRIP / TOGETHER));
         // There are one or two.
-        let (strip, sixteen) = (run >> (self.sixteens - 1) & 1, run & (self.sixteens - 1));
+        let (strip, sixteen) = ((run >> (self.sixteens - 1)) & 1, run & (self.sixteens - 1));
         let more = x * channels + (self.sixteen + sixteen) * LANES;
         Some {
             strip,
