@@ -52,7 +52,8 @@ class Machine:
         for name in ("qmp.sock", "serial.sock"):
             (self.folder / name).unlink(missing_ok=True)
         self.initrd()
-        self.started = time.monotonic()
+        # A second start must not take the first one's prompt for its own.
+        self.text = ""
         with open(self.folder / "qemu.log", "w") as log:
             self.qemu = subprocess.Popen(
                 ["nice", "-n", "2", *self.command()], stdout=log, stderr=log, cwd=self.folder
