@@ -51,18 +51,23 @@ const EMPTY: f32 = 0.003;
 
 #[must_use]
 pub fn cut_at_side(unit: &Array3<f32>, spacing: Spacing) -> bool {
-    let (_, ny, nx) = unit.dim();
-    let path = if is_round(unit) {
-        circle(ny, nx)
-    } else {
-        rectangle(ny, nx)
-    };
+    let path = path(unit);
     let step = spacing.x.0.max(0.1);
     let cut = unit
         .axis_iter(Axis(0))
         .filter(|slice| has_cut_lung(*slice, &path, step))
         .count();
     cut as f64 * spacing.z.0 >= LEAST_HEIGHT_MM
+}
+
+/// The way around the picture, just inside of its rim.
+pub(super) fn path(unit: &Array3<f32>) -> Vec<(usize, usize)> {
+    let (_, ny, nx) = unit.dim();
+    if is_round(unit) {
+        circle(ny, nx)
+    } else {
+        rectangle(ny, nx)
+    }
 }
 
 /// Whether the scanner left everything outside its circle empty.
