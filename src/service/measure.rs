@@ -62,8 +62,8 @@ fn hu(unit: f32) -> Hu {
     Hu(unit * (window::HIGH - window::LOW) + window::LOW)
 }
 
-/// Median of the rim's darker half, if there is air in it at all. The rim lies inside of what a
-/// scanner leaves empty, or that would hide a scale that is off.
+/// Lower quartile of the air on the rim, if there is any: above it lie clothes and the couch. The rim
+/// is inside of what a scanner leaves empty, or that would hide a scale that is off.
 fn outside(unit: &Array3<f32>) -> Option<Hu> {
     let path = rim::path(unit);
     let mut rim: Vec<f32> = Vec::with_capacity(path.len() * unit.dim().0);
@@ -74,9 +74,9 @@ fn outside(unit: &Array3<f32>) -> Option<Hu> {
     if rim.is_empty() || (airy as f64) < AIRY_SHARE * rim.len() as f64 {
         return None;
     }
-    let middle = airy / 2;
-    rim.select_nth_unstable_by(middle, f32::total_cmp);
-    rim.get(middle).map(|v| hu(*v))
+    let quarter = airy / 4;
+    rim.select_nth_unstable_by(quarter, f32::total_cmp);
+    rim.get(quarter).map(|v| hu(*v))
 }
 
 /// Most frequent value inside the lungs.
