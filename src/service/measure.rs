@@ -12,9 +12,6 @@ use crate::volume::profiles::Profile;
 use crate::volume::window;
 use ndarray::{Array3, Axis};
 
-/// Rim of the picture that shows what lies outside the body, in voxels.
-const RIM: usize = 3;
-
 /// Less of the rim than this being air means that the body fills the picture.
 const AIRY_SHARE: f64 = 0.05;
 
@@ -65,28 +62,21 @@ fn hu(unit: f32) -> Hu {
     Hu(unit * (window::HIGH - window::LOW) + window::LOW)
 }
 
-/// Median of the rim's darker half, if there is air in it at all.
+/// Lower quartile of the air on the rim, if there is any: above it lie clothes and the couch. The rim
+/// is inside of what a scanner leaves empty, or that would hide a scale that is off.
 fn outside(unit: &Array3<f32>) -> Option<Hu> {
-    let (_, ny, nx) = unit.dim();
-    let mut rim: Vec<f32> = Vec::new();
+    let path = rim::path(unit);
+    let mut rim: Vec<f32> = Vec::with_capacity(path.len() * unit.dim().0);
     for slice in unit.axis_iter(Axis(0)) {
-        for (y, line) in slice.rows().into_iter().enumerate() {
-            if y < RIM || y + RIM >= ny {
-                rim.extend(line);
-            } else {
-                // A narrow picture is all rim.
-                rim.extend(line.iter().take(RIM));
-                rim.extend(line.iter().skip(RIM.max(nx.saturating_sub(RIM))));
-            }
-        }
+        rim.extend(path.iter().filter_map(|at| slice.get(*at)));
     }
     let airy = rim.iter().filter(|v| hu(**v) < Hu(-500.0)).count();
     if rim.is_empty() || (airy as f64) < AIRY_SHARE * rim.len() as f64 {
         return None;
     }
-    let middle = airy / 2;
-    rim.select_nth_unstable_by(middle, f32::total_cmp);
-    rim.get(middle).map(|v| hu(*v))
+    let quarter = airy / 4;
+    rim.select_nth_unstable_by(quarter, f32::total_cmp);
+    rim.get(quarter).map(|v| hu(*v))
 }
 
 /// Most frequent value inside the lungs.

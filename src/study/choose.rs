@@ -416,8 +416,13 @@ mod tests {
             h.sop_class = uids::SECONDARY_CAPTURE_IMAGE_STORAGE.into();
         });
         let reformat = bent(60, "1.4", |h| {
+            coronal(h);
             h.image_type = vec!["DERIVED".into(), "SECONDARY".into(), "REFORMATTED".into()];
         });
+        let axial = bent(60, "1.7", |h| {
+            h.image_type = vec!["DERIVED".into(), "SECONDARY".into(), "REFORMATTED".into()];
+        });
+        assert_eq!(chosen(std::slice::from_ref(&axial)), Ok("1.7".into()));
         let side = bent(60, "1.5", coronal);
         let mr = bent(60, "1.6", |h| {
             h.sop_class = uids::MR_IMAGE_STORAGE.into();

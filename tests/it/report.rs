@@ -375,7 +375,9 @@ fn the_page_has_the_words_of_the_pdf() {
         let words = text.split_whitespace().map(str::to_owned);
         // The signs of the verdicts are drawn in the PDF; its footer says "page".
         words
-            .filter(|w| !["page", "\u{2713}", "\u{25b3}", "\u{2bc3}"].contains(&w.as_str()))
+            .filter(|w| {
+                !["page", "\u{b7}", "\u{2713}", "\u{25b3}", "\u{2bc3}"].contains(&w.as_str())
+            })
             .collect()
     };
     // Long texts are cut on paper and not in a browser, and other scripts have no face there.

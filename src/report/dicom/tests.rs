@@ -118,7 +118,7 @@ fn the_folder_has_the_objects_before_its_sums() {
     let folder = folder(&sample::covid(), Some(&source())).unwrap();
     let names: Vec<&str> = folder.files.iter().map(|f| f.0.as_str()).collect();
     assert_eq!(
-        names[8..],
+        names[10..],
         ["sr.dcm", "seg.dcm", "sc.dcm", "pdf.dcm", "SHA256SUMS"]
     );
     let kinds: Vec<Kind> = folder.objects.iter().map(|o| o.kind).collect();

@@ -12,6 +12,9 @@ use crate::status::{Place, State, Status};
 /// Places in the rail, in the order of a study's way through the box and then of urgency.
 pub const PLACES: usize = 10;
 
+/// The place of a result.
+pub const RESULT: usize = 5;
+
 /// What a tile says.
 pub struct Face<'a> {
     pub tone: Tone,
@@ -133,7 +136,7 @@ fn face(status: &Status) -> Face<'_> {
             ..plain(
                 colour::BLUE,
                 Shape::Document,
-                5,
+                RESULT,
                 words::result(*word),
                 note.clone(),
             )

@@ -191,7 +191,13 @@ fn larger(first: Block, second: Block, times: f32) -> Block {
 /// The line and the action, as large as 45 % of the tile allows.
 fn foot_text(face: &Face, cap: f32, inside: Area) -> Vec<Block> {
     let both = !face.action.trim().is_empty();
-    let share = if both { 0.25 } else { 0.45 };
+    // What is said with a result stays smaller than its word.
+    let note = face.place == face::RESULT && !face.aside.is_empty();
+    let (share, cap) = match (note, both) {
+        (true, _) => (0.2, cap * 0.6),
+        (false, true) => (0.25, cap),
+        (false, false) => (0.45, cap),
+    };
     let most = if both { 3 } else { 4 };
     let room = (inside.w, inside.h * share);
     // One line is calmer; for it a text may shrink, the action less than what leads to it.
