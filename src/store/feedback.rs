@@ -204,8 +204,8 @@ mod tests {
             .audit_start("a 1", "x", 1)
             .unwrap();
         let c = rusqlite::Connection::open(&path).unwrap();
-        // Back to what version 6 had.
-        c.execute_batch("DROP TABLE feedback; PRAGMA user_version=6;")
+        // Back to what version 7 had.
+        c.execute_batch("DROP TABLE feedback; PRAGMA user_version=7;")
             .unwrap();
         drop(c);
         let store = Store::open(&path).unwrap();

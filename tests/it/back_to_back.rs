@@ -15,8 +15,8 @@ use std::process::Command;
 
 const STUDIES: usize = 50;
 
-/// By then each kind has been there five times, and the allocator of each thread has grown to what it needs.
-const SETTLED: usize = 20;
+/// By then each kind has been there seven times, and the allocator of each thread has grown to what it needs.
+const SETTLED: usize = 30;
 
 /// Studies at the end that are looked at.
 const LAST: usize = 10;

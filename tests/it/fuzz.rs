@@ -176,7 +176,9 @@ fn data_sets() {
         let Ok((meta, begin)) = Meta::read(&mut &file[..]) else {
             continue;
         };
+        // What is taken of secondary captures alone is none of these.
         let syntax = meta.transfer_syntax();
+        let syntax = syntax.filter(|syntax| TRANSFER_SYNTAXES.contains(syntax));
         let place = place_of(syntax.unwrap_or(TransferSyntax::ExplicitLittle));
         let data = file.get(begin as usize..).unwrap_or_default();
         seeds.push([&[place], data].concat());

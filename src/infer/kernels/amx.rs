@@ -182,9 +182,11 @@ pub(super) unsafe fn conv(job: &Job, tail: &mut Tail) {
             let [even, odd] = &mut sums;
             let (now, before) = if turn == 0 { (even, odd) } else { (odd, even) };
             let done = &finishes[full.block];
+            // SAFETY: its places are those of `Finish::place` for this tail and pitch.
             let mut between = || unsafe { full.some(fours, before, done, pitch, tail) };
             // SAFETY: the strips lie in the plane, with the slack behind it.
             unsafe { tile(job, block, starts, &finish.offset, now, &mut between) };
+            // SAFETY: as above.
             unsafe { full.some(usize::MAX, before, done, pitch, tail) };
             full = Full {
                 block,
@@ -202,9 +204,11 @@ pub(super) unsafe fn conv(job: &Job, tail: &mut Tail) {
         }
     }
     let done = &finishes[full.block];
-    unsafe { full.some(usize::MAX, &sums[1 - turn], done, pitch, tail) };
-    // SAFETY: as above.
-    unsafe { end() };
+    // SAFETY: its places are those of `Finish::place`; the tiles are set up above.
+    unsafe {
+        full.some(usize::MAX, &sums[1 - turn], done, pitch, tail);
+        end();
+    }
 }
 
 /// Configures the tiles.

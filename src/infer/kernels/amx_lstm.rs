@@ -219,6 +219,9 @@ fn pres<const GATES: usize>(scale: &[f32], bias: &[f32]) -> Vec<[Pre; GATES]> {
 }
 
 /// Gates i, o, c of two sixteens are three blocks, those of a last one are one and a half.
+///
+/// # Safety
+/// The processor has AMX; planes and cells are those that the layer was laid out for.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn first_rows(
     up: Input,
@@ -295,6 +298,7 @@ unsafe fn first_rows(
 /// The part was made for these cells and this plane.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
+// SAFETY: what it needs is said above.
 #[expect(clippy::too_many_arguments, reason = "it is the inside of a loop")]
 unsafe fn first_some(
     part: &mut Part,
@@ -338,6 +342,8 @@ unsafe fn first_some(
     }
 }
 
+/// # Safety
+/// As of [`first_rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn second_rows(
     inputs: [Input; 2],
@@ -438,6 +444,7 @@ unsafe fn second_rows(
 /// The part was made for these cells and this plane.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
+// SAFETY: what it needs is said above.
 #[expect(clippy::too_many_arguments, reason = "it is the inside of a loop")]
 unsafe fn second_some(
     part: &mut Part,

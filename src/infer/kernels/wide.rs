@@ -109,11 +109,11 @@ impl Finish {
         at
     }
 
-    /// Finishes both groups of two pixels, whose bytes or floats lie together.
+    /// Finishes both groups of two pixels, whose bytes or floats lie together. The place is one of
+    /// [`Finish::place`] for this tail and the first group, plus at most fourteen pixels.
     ///
     /// # Safety
-    /// The place is one of [`Finish::place`] for this tail and the first group, plus at most fourteen pixels, and that
-    /// of the second group follows it.
+    /// The place is such a one, and that of the second group follows it.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     pub unsafe fn two(

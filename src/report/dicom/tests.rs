@@ -125,7 +125,7 @@ fn the_folder_has_the_objects_before_its_sums() {
     assert_eq!(kinds, Kind::ALL);
     assert_eq!(
         files(&sample::covid()).unwrap().len(),
-        9,
+        11,
         "without a source none"
     );
 }

@@ -149,8 +149,18 @@ fn stacked_up(sheet: &mut Sheet, face: &Face, more: &str, inside: Area) {
     let under = foot_text(face, near, inside);
     let between = near * 0.55;
     let mut top = inside.bottom() - stacked(&under, between);
-    let after_word = if under.is_empty() { 0.0 } else { near * 1.15 };
-    let room = inside.rows(inside.y + side + near * 0.7, top - after_word);
+    // Beside a note the word needs all the room that there is.
+    let (above_word, below_word) = if has_note(face) {
+        (0.3, 0.6)
+    } else {
+        (0.7, 1.15)
+    };
+    let after_word = if under.is_empty() {
+        0.0
+    } else {
+        near * below_word
+    };
+    let room = inside.rows(inside.y + side + near * above_word, top - after_word);
     let upright = sheet.whole.h > sheet.whole.w;
     let most = if upright { 3 } else { 2 };
     let word = set_word(face.word, word_cap(sheet), (room.w, room.h), most);
@@ -188,12 +198,15 @@ fn larger(first: Block, second: Block, times: f32) -> Block {
     }
 }
 
+/// Whether something is said with a result. It stays smaller than the word.
+fn has_note(face: &Face) -> bool {
+    face.place == face::RESULT && !face.aside.is_empty() && !face.line.trim().is_empty()
+}
+
 /// The line and the action, as large as 45 % of the tile allows.
 fn foot_text(face: &Face, cap: f32, inside: Area) -> Vec<Block> {
     let both = !face.action.trim().is_empty();
-    // What is said with a result stays smaller than its word.
-    let note = face.place == face::RESULT && !face.aside.is_empty();
-    let (share, cap) = match (note, both) {
+    let (share, cap) = match (has_note(face), both) {
         (true, _) => (0.2, cap * 0.6),
         (false, true) => (0.25, cap),
         (false, false) => (0.45, cap),

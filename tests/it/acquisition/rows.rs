@@ -311,47 +311,58 @@ fn a_study_with_nothing_wrong_passes_every_row_also_on_its_belly() {
 /// Row 11 is the box's memory: see `whole_way`.
 #[test]
 fn every_row_has_a_study_that_triggers_it() {
-    let mut rows = BTreeSet::new();
-    for (row, recipe, code, verdict, words) in cases() {
-        let checked = judge(&recipe);
-        let what = format!("row {row}, {:?}: {:?}", recipe.flaw, checked);
-        let found = checked.checks.iter().find(|check| check.code == code);
-        let found = found.unwrap_or_else(|| panic!("no {code}: {what}"));
-        assert_eq!(found.verdict, verdict, "{what}");
-        assert!(found.words.starts_with(words), "{what}");
-        assert!(!found.value.is_empty() && !found.limit.is_empty(), "{what}");
-        // A sentence and an action, unless the sentence is the action.
-        let sentences = found.words.matches(['.', '?']).count();
-        assert!(sentences >= 2 || code == "kernel", "{what}");
-        // A flaw has one cause; what is off by it as well is no other flaw's.
-        let others = remarks(&checked);
-        let also = |other: &str| match recipe.flaw {
-            Some(Flaw::Contrast) => other == "blood",
-            Some(Flaw::Shifted) => ["blood", "breathing"].contains(&other),
-            Some(Flaw::OneLung | Flaw::Motion) => other == "coverage",
-            // Without lungs in the mask nothing that is measured on them means much.
-            Some(Flaw::CutSide | Flaw::NoLungs) => true,
-            _ => false,
-        };
-        let strange = others
-            .iter()
-            .filter(|(other, _)| *other != code && !also(other));
-        assert_eq!(strange.count(), 0, "{what}");
-        match checked.refused {
-            Some((reason, action)) => {
-                assert_eq!(verdict, "refuse", "{what}");
-                assert_eq!(format!("{reason} {action}"), found.words, "{what}");
-                everywhere(&checked.checks, Some((&reason, &action)));
-            }
-            None => {
-                assert_eq!(verdict, "warn", "{what}");
-                everywhere(&checked.checks, None);
-            }
+    let (mut rows, mut wrong) = (BTreeSet::new(), Vec::new());
+    for case in cases() {
+        rows.insert(case.0);
+        let name = format!("row {}, {}, {:?}", case.0, case.2, case.1.flaw);
+        // All that is wrong is told at once: a turn through the table takes its time.
+        if std::panic::catch_unwind(|| triggers(case)).is_err() {
+            wrong.push(name);
         }
-        rows.insert(row);
     }
     let table: BTreeSet<u8> = (1..=12).filter(|row| *row != 11).collect();
     assert_eq!(rows, table);
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+fn triggers((row, recipe, code, verdict, words): Case) {
+    let checked = judge(&recipe);
+    let what = format!("row {row}, {:?}: {:?}", recipe.flaw, checked);
+    let found = checked.checks.iter().find(|check| check.code == code);
+    let found = found.unwrap_or_else(|| panic!("no {code}: {what}"));
+    assert_eq!(found.verdict, verdict, "{what}");
+    assert!(found.words.starts_with(words), "{what}");
+    assert!(!found.value.is_empty() && !found.limit.is_empty(), "{what}");
+    // A sentence and an action, unless the sentence is the action.
+    let sentences = found.words.matches(['.', '?']).count();
+    assert!(sentences >= 2 || code == "kernel", "{what}");
+    // A flaw has one cause; what is off by it as well is no other flaw's.
+    let others = remarks(&checked);
+    let also = |other: &str| match recipe.flaw {
+        Some(Flaw::Contrast) => other == "blood",
+        Some(Flaw::Shifted) => ["blood", "breathing"].contains(&other),
+        Some(Flaw::OneLung | Flaw::Motion) => other == "coverage",
+        // Without lungs in the mask nothing that is measured on them means much.
+        Some(Flaw::CutSide | Flaw::NoLungs) => true,
+        // The noise of a sharp kernel leaves specks of lung in the last slice.
+        None => code == "kernel" && other == "coverage",
+        _ => false,
+    };
+    let strange = others
+        .iter()
+        .filter(|(other, _)| *other != code && !also(other));
+    assert_eq!(strange.count(), 0, "{what}");
+    match checked.refused {
+        Some((reason, action)) => {
+            assert_eq!(verdict, "refuse", "{what}");
+            assert_eq!(format!("{reason} {action}"), found.words, "{what}");
+            everywhere(&checked.checks, Some((&reason, &action)));
+        }
+        None => {
+            assert_eq!(verdict, "warn", "{what}");
+            everywhere(&checked.checks, None);
+        }
+    }
 }
 
 /// What is said stands in the report's forms as it is.

@@ -152,6 +152,22 @@ pub fn states() -> Vec<(&'static str, Signal)> {
             }),
         ),
         (
+            "result_warning",
+            with(result(ResultWord::Covid19, true), |s| {
+                if let State::Result { note, .. } = &mut s.state {
+                    *note = "Sharp kernel: choose the soft series if there is one.".into();
+                }
+            }),
+        ),
+        (
+            "result_again",
+            with(result(ResultWord::Control, true), |s| {
+                if let State::Result { note, .. } = &mut s.state {
+                    *note = "Already analysed at 14:02. Showing that result.".into();
+                }
+            }),
+        ),
+        (
             "pacs_silent",
             with(
                 State::Attention {
