@@ -285,7 +285,6 @@ fn walk(
     ready: Ready,
     run: &mut Analysis,
 ) -> Result<Analysed, Stop> {
-    let headers = images.headers;
     let trusted = || {
         model.map_err(|why| {
             Stop::new(
@@ -317,24 +316,37 @@ fn walk(
     run.seconds.denoise = clock.elapsed().as_secs_f64();
 
     let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
-    let clock = Instant::now();
     let map = difference(input.unit, &clean);
     drop(clean);
-    let said = bundle.classify(&to_cube(map.view())).map_err(internal)?;
+    let (said, shown) = rayon::join(
+        || {
+            let clock = Instant::now();
+            let said = bundle.classify(&to_cube(map.view()));
+            (said, clock.elapsed().as_secs_f64())
+        },
+        || {
+            let rule = &card.involvement;
+            let involved =
+                involvement::measure(&map, &lungs, rule.sigma, rule.difference_threshold);
+            let seen = Seen {
+                map: &map,
+                lungs: &lungs,
+                involved: &involved,
+                source: &input.source,
+                spacing: input.spacing,
+            };
+            let shown = show(&seen, &stack, card.profile, images);
+            (involved, shown)
+        },
+    );
+    let (said, seconds) = said;
+    let said = said.map_err(internal)?;
+    run.seconds.classify = seconds;
+    let (involved, shown) = shown;
     let p = probabilities(said.logits, card.calibration.temperature);
     let space = bundle.feature_space();
     let means: Vec<&[f32]> = space.means.iter().map(Vec::as_slice).collect();
     let far = distance(&said.features, &means, &space.inverse_covariance);
-    run.seconds.classify = clock.elapsed().as_secs_f64();
-
-    let rule = &card.involvement;
-    let involved = involvement::measure(&map, &lungs, rule.sigma, rule.difference_threshold);
-    let areas: Vec<usize> = lungs
-        .mask
-        .axis_iter(Axis(0))
-        .map(|slice| slice.iter().filter(|lung| **lung).count())
-        .collect();
-    let keys = keyslices::pick(&involved.profile, &areas);
     let [control, covid19, cap] = card.decision.thresholds;
     let needed = Needed {
         control,
@@ -342,30 +354,9 @@ fn walk(
         cap,
     };
     let (decision, undecided_because) = decide(p, needed, far, card.decision.distance_limit, weak);
-    let key_images = key_images(
-        &keys,
-        &involved.mask,
-        &map,
-        &input.source,
-        &stack,
-        headers,
-        images.load,
-    );
     if let Some(chosen) = &mut run.chosen {
-        let upright = match card.profile {
-            Profile::Paper => stack.upright,
-            // Its grid is that of the images as they are stored.
-            Profile::Release => Upright::default(),
-        };
-        chosen.region = Some(region::on_slices(
-            &involved.mask,
-            &input.source,
-            stack.slices.len(),
-            (stack.rows, stack.columns),
-            upright,
-        ));
+        chosen.region = Some(shown.region);
     }
-    let solid = report::solid::draw(&lungs.mask, &involved.mask, input.spacing);
     run.difference = Some(map);
     run.inside = Some(Inside {
         logits: said.logits,
@@ -380,9 +371,56 @@ fn walk(
         profile: involved.profile,
         distance: far,
         distance_limit: card.decision.distance_limit,
-        key_images,
-        solid,
+        key_images: shown.key_images,
+        solid: shown.solid,
     })
+}
+
+/// What a study shows before it has an answer.
+struct Seen<'a> {
+    map: &'a Array3<f32>,
+    lungs: &'a lungs::Lungs,
+    involved: &'a involvement::Involved,
+    source: &'a [usize],
+    spacing: crate::base::grid::Spacing,
+}
+
+/// Where the involvement is, for people and for the archive.
+struct Shown {
+    key_images: Vec<report::KeyImage>,
+    region: Region,
+    solid: Option<report::Raster>,
+}
+
+/// Pictures and region. They need no answer, so that they are made while the second network works.
+fn show(seen: &Seen, stack: &Stack, profile: Profile, images: &Images) -> Shown {
+    let mask = &seen.involved.mask;
+    let pictures = || {
+        let areas: Vec<usize> = seen
+            .lungs
+            .mask
+            .axis_iter(Axis(0))
+            .map(|slice| slice.iter().filter(|lung| **lung).count())
+            .collect();
+        let keys = keyslices::pick(&seen.involved.profile, &areas);
+        let (headers, load) = (images.headers, images.load);
+        let key_images = key_images(&keys, mask, seen.map, seen.source, stack, headers, load);
+        let upright = match profile {
+            Profile::Paper => stack.upright,
+            // Its grid is that of the images as they are stored.
+            Profile::Release => Upright::default(),
+        };
+        let of = (stack.rows, stack.columns);
+        let region = region::on_slices(mask, seen.source, stack.slices.len(), of, upright);
+        (key_images, region)
+    };
+    let solid = || report::solid::draw(&seen.lungs.mask, mask, seen.spacing);
+    let ((key_images, region), solid) = rayon::join(pictures, solid);
+    Shown {
+        key_images,
+        region,
+        solid,
+    }
 }
 
 /// Why a stack gives no network input; a row of the checks where an image is to blame.
