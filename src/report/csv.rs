@@ -7,7 +7,7 @@
 //! of an image is a stranger's text. Such texts get an apostrophe in front (OWASP, CSV injection);
 //! every text stands in quotes, so that no separator inside can begin a cell either.
 
-use super::{Analysed, BANNER, Outcome, Report, words};
+use super::{Analysed, BANNER, Report, words};
 use crate::finding::Decision;
 
 /// What makes a spreadsheet calculate, also in the wide forms that some of them fold.
@@ -53,14 +53,7 @@ fn cells(report: &Report) -> Vec<(&'static str, String)> {
         model,
         ..
     } = report;
-    let (analysed, refusal) = match &report.outcome {
-        Outcome::Analysed(analysed) => (Some(analysed.as_ref()), None),
-        Outcome::NotAnalysed {
-            code,
-            reason,
-            action,
-        } => (None, Some((code, reason, action))),
-    };
+    let (analysed, refusal) = report.outcome.split();
     let of = |value: fn(&Analysed) -> f32, decimals| {
         number(analysed.map(|a| f64::from(value(a))), decimals)
     };
@@ -78,7 +71,7 @@ fn cells(report: &Report) -> Vec<(&'static str, String)> {
         None => "",
     };
     let reason = match refusal {
-        Some((_, reason, _)) => reason.as_str(),
+        Some((_, reason, _)) => reason,
         None => analysed.map_or("", |a| a.undecided_because.as_str()),
     };
     let state = if analysed.is_some() {
@@ -117,15 +110,9 @@ fn cells(report: &Report) -> Vec<(&'static str, String)> {
             "result_words",
             text(analysed.map_or(words::NOT_ANALYSED, |a| words::result(a.decision))),
         ),
-        (
-            "reason_code",
-            text(refusal.map_or("", |(code, ..)| code.as_str())),
-        ),
+        ("reason_code", text(refusal.map_or("", |(code, ..)| code))),
         ("reason", text(reason)),
-        (
-            "action",
-            text(refusal.map_or("", |(.., action)| action.as_str())),
-        ),
+        ("action", text(refusal.map_or("", |(.., action)| action))),
         ("p_control", of(|a| a.p.control, 4)),
         ("p_covid19", of(|a| a.p.covid19, 4)),
         ("p_cap", of(|a| a.p.cap, 4)),

@@ -4,7 +4,7 @@
 //! [`SCHEMA_VERSION`] grows when a reader of the old layout would stumble; new fields alone do not
 //! make a new version. Every field is always there, with `null` where there is no value.
 
-use super::{Analysed, BANNER, CheckRow, KeyImage, Outcome, Patient, Report, ReportError, words};
+use super::{Analysed, BANNER, CheckRow, KeyImage, Patient, Report, ReportError, words};
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
 use serde::Serialize;
 
@@ -127,14 +127,7 @@ fn some(text: &str) -> Option<&str> {
 impl<'a> Layout<'a> {
     fn of(report: &'a Report) -> Self {
         let study = &report.study;
-        let (analysed, refusal) = match &report.outcome {
-            Outcome::Analysed(analysed) => (Some(analysed.as_ref()), None),
-            Outcome::NotAnalysed {
-                code,
-                reason,
-                action,
-            } => (None, Some((code, reason, action))),
-        };
+        let (analysed, refusal) = report.outcome.split();
         let decision = analysed.map(|a| a.decision);
         Self {
             schema_version: SCHEMA_VERSION,

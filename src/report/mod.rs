@@ -284,6 +284,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The analysis, or the refusal as code, reason and action.
+    fn split(&self) -> (Option<&Analysed>, Option<(&str, &str, &str)>) {
+        match self {
+            Outcome::Analysed(analysed) => (Some(analysed), None),
+            Outcome::NotAnalysed {
+                code,
+                reason,
+                action,
+            } => (None, Some((code, reason, action))),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Analysed {
     pub decision: Decision,

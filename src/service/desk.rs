@@ -201,6 +201,9 @@ impl Desk {
                     if let Err(trouble) = self.callers.end(&self.store, now) {
                         self.trouble(&trouble);
                     }
+                    if let Err(trouble) = self.store.keep_running() {
+                        self.trouble(&trouble);
+                    }
                     return;
                 }
                 Event::Tick => self.tick(),

@@ -158,14 +158,8 @@ pub fn row(receipt: &Receipt) -> NewInstance {
 mod tests {
     use super::*;
     use crate::base::disk::RealDisk;
-    use crate::reception::TransferSyntax;
-    use crate::reception::header::Meta;
-    use crate::reception::prescan::{self, Limits};
-    use crate::spool::Quota;
+    use crate::spool::{Quota, tests};
     use crate::store::Retention;
-    use sha2::{Digest, Sha256};
-
-    const SYNTAX: TransferSyntax = TransferSyntax::ExplicitLittle;
 
     struct Here {
         state: tempfile::TempDir,
@@ -185,45 +179,14 @@ mod tests {
         Here { state, keeper }
     }
 
+    /// The only instance of a study, with a note of six letters at its end.
     fn data_set(study: &str, note: &str) -> Vec<u8> {
-        let element = |group: u16, element: u16, vr: &[u8; 2], value: &str| {
-            let mut value = value.as_bytes().to_vec();
-            value.resize(value.len().next_multiple_of(2), 0);
-            let length = (value.len() as u16).to_le_bytes();
-            let tag = [group.to_le_bytes(), element.to_le_bytes()].concat();
-            [&tag[..], vr, &length, &value].concat()
-        };
-        [
-            element(8, 0x16, b"UI", "1.2.840.10008.5.1.4.1.1.88.11"),
-            element(8, 0x18, b"UI", "1.9.1"),
-            element(0x20, 0x0D, b"UI", study),
-            element(0x20, 0x0E, b"UI", "1.9.2"),
-            element(0x20, 0x4000, b"LT", note),
-        ]
-        .concat()
+        tests::data_set(study, "1.9.1", note)
     }
 
     impl Here {
         fn keep(&self, data: &[u8]) -> Result<Durable, Refusal> {
-            let identity = prescan::scan(data, SYNTAX, &Limits::default()).unwrap();
-            let sha256 = Sha256::digest(data).into();
-            let meta = Meta {
-                sop_class: identity.sop_class.clone(),
-                sop: identity.sop.as_str().to_owned(),
-                syntax: SYNTAX.uid().to_owned(),
-                source: "CT1".to_owned(),
-                sha256: Some(sha256),
-            };
-            let part = self.keeper.spool.inbox().whole(&meta, data).unwrap();
-            let arrival = Arrival {
-                identity,
-                syntax: SYNTAX,
-                sha256,
-                bytes: part.bytes(),
-                calling: "CT1".to_owned(),
-                peer: None,
-                association: None,
-            };
+            let (part, arrival) = tests::arrived(&self.keeper.spool.inbox(), data).unwrap();
             self.keeper.keep(part, arrival)
         }
 

@@ -82,14 +82,21 @@ mod tests {
         config.runtime = folder.path().to_owned();
         let written = |config: &Config| Status::read(&config.status_file()).unwrap();
         let starting = Starting::begin(&config, "11112 SCANSIDE").unwrap();
-        std::thread::sleep(EVERY / 2);
+        let until = |what: &dyn Fn() -> bool| {
+            let begun = std::time::Instant::now();
+            while !what() {
+                assert!(begun.elapsed() < 30 * EVERY, "it is not said");
+                std::thread::sleep(EVERY / 20);
+            }
+        };
+        until(&|| config.status_file().exists());
         let first = written(&config);
         assert!(matches!(first.state, State::Starting));
-        std::thread::sleep(EVERY);
-        assert!(written(&config).written_ms > first.written_ms);
+        until(&|| written(&config).written_ms > first.written_ms);
         drop(starting);
+        // Its thread has ended with it: the file belongs to the desk now.
         std::fs::remove_file(config.status_file()).unwrap();
         std::thread::sleep(EVERY + EVERY / 4);
-        assert!(!config.status_file().exists(), "it belongs to the desk now");
+        assert!(!config.status_file().exists());
     }
 }

@@ -23,7 +23,7 @@ pub fn last_events() -> String {
 }
 
 /// What the ring keeps.
-#[allow(dead_code, reason = "read through Debug in `last_events`")]
+#[expect(dead_code, reason = "read through Debug in `last_events`")]
 #[derive(Clone, Debug)]
 pub(super) enum Trail {
     Opened {

@@ -134,4 +134,4 @@ fn hash(uid: &str) -> String {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -24,7 +24,7 @@ fn element(tag: (u16, u16), vr: &[u8; 2], value: &str) -> Vec<u8> {
     bytes
 }
 
-fn data_set(study: &str, sop: &str, note: &str) -> Vec<u8> {
+pub(crate) fn data_set(study: &str, sop: &str, note: &str) -> Vec<u8> {
     [
         element((8, 0x16), b"UI", "1.2.840.10008.5.1.4.1.1.2"),
         element((8, 0x18), b"UI", sop),
@@ -53,7 +53,12 @@ enum Way {
     Pieces,
 }
 
-fn store(spool: &Spool, inbox: &Inbox, way: Way, data: &[u8]) -> Result<Put, PutError> {
+/// An arrived data set that wants its place.
+pub(crate) fn arrived(inbox: &Inbox, data: &[u8]) -> io::Result<(Part, Arrival)> {
+    arrive(inbox, Way::Whole, data)
+}
+
+fn arrive(inbox: &Inbox, way: Way, data: &[u8]) -> io::Result<(Part, Arrival)> {
     let limits = Limits::default();
     let identity = crate::reception::prescan::scan(data, SYNTAX, &limits).unwrap();
     let sha256 = Sha256::digest(data).into();
@@ -83,6 +88,11 @@ fn store(spool: &Spool, inbox: &Inbox, way: Way, data: &[u8]) -> Result<Put, Put
         peer: None,
         association: None,
     };
+    Ok((part, arrival))
+}
+
+fn store(spool: &Spool, inbox: &Inbox, way: Way, data: &[u8]) -> Result<Put, PutError> {
+    let (part, arrival) = arrive(inbox, way, data)?;
     spool.put(part, arrival, &|_| false)
 }
 

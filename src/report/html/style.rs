@@ -53,12 +53,13 @@ figure img{width:100%;display:block}\
 figcaption{font-size:.8em;color:#666472;margin-top:.8mm}\
 figcaption b{color:#1c1b22}\
 figcaption span{float:right}\
+h2+.small{break-after:avoid}.keys{orphans:1;widows:1}\
 .keys figure{display:inline-block;width:48.4%;margin:0 0 3mm;vertical-align:top}\
 .keys figure:nth-child(odd){margin-right:3.2%}\
 @media screen and (max-width:150mm){.keys figure{width:100%}}\
 table{border-collapse:collapse;width:100%;font-size:.88em}\
 th,td{text-align:left;vertical-align:top;padding:.8mm 2mm .8mm 0;border-top:1px solid #d6d4dd}\
-thead th{border:0;color:#666472;font-weight:400;font-size:.9em}\
+thead th{border:0;white-space:nowrap;color:#666472;font-weight:400;font-size:.9em}\
 tr{break-inside:avoid}\
 tbody th,td:nth-child(4){white-space:nowrap}\
 td{overflow-wrap:anywhere}\

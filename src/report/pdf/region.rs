@@ -6,11 +6,11 @@ use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
 use std::sync::Arc;
 
 pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
-    const LEFT_WIDTH: f32 = 236.0;
-    // With the picture of the lungs the strip goes under the words, and both are as high.
-    let (height, strip_at) = match &analysed.solid {
-        Some(_) => (112.0, (LEFT, LEFT + LEFT_WIDTH + 6.0, 58.0)),
-        None => (54.0, (LEFT + LEFT_WIDTH + 14.0, RIGHT, 0.0)),
+    const SOLID_WIDTH: f32 = 152.0;
+    // Words, strip and picture of the lungs beside each other: the room below is the key images'.
+    let (height, words_width, strip_right) = match &analysed.solid {
+        Some(_) => (78.0, 196.0, RIGHT - SOLID_WIDTH - 14.0),
+        None => (54.0, 236.0, RIGHT),
     };
     if !room(pen, height + 30.0) {
         return;
@@ -26,36 +26,38 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
     let mut x = LEFT;
     for (label, share, size) in columns {
         pen.within(Role::Paragraph, |pen| {
-            pen.text(x, top + 9.0, 80.0, label, text(7.4, GREY));
+            pen.text(x, top + 9.0, 66.0, label, text(7.4, GREY));
             pen.text(
                 x,
                 top + 26.0,
-                84.0,
+                70.0,
                 &words::percent(share),
                 strong(size, INK),
             );
         });
-        x += if size > 15.0 { 92.0 } else { 70.0 };
+        x += words_width * if size > 15.0 { 0.39 } else { 0.3 };
     }
     let note = words::involvement_note(analysed);
-    let note = pen.break_text(&note, text(6.8, GREY), LEFT_WIDTH - 10.0, 3);
+    let note = pen.break_text(&note, text(6.8, GREY), words_width - 10.0, 4);
     pen.within(Role::Paragraph, |pen| {
         pen.lines(LEFT, top + 38.0, 8.6, &note)
     });
-    let (from, to, down) = strip_at;
-    strip(pen, analysed, (from, to), top + down);
+    // As far down as the picture beside it.
+    let down = (height - 54.0) / 2.0;
+    let from = LEFT + words_width + 6.0;
+    strip(pen, analysed, (from, strip_right), top + down);
     if let Some(solid) = &analysed.solid {
-        draw_solid(pen, solid, (LEFT + LEFT_WIDTH + 26.0, top), height);
+        draw_solid(pen, solid, (RIGHT - SOLID_WIDTH, top), height);
     }
     pen.y = top + height + 8.0;
 }
 
 /// The lungs as a solid, at the right margin, with its words under it.
-fn draw_solid(pen: &mut Pen, solid: &Raster, (x, top): (f32, f32), height: f32) {
+fn draw_solid(pen: &mut Pen, solid: &Raster, (left, top): (f32, f32), height: f32) {
     let side = |length: usize| u32::try_from(length).unwrap_or(0);
     let tall = height - 11.0;
     let wide = tall * solid.width as f32 / solid.height.max(1) as f32;
-    let wide = wide.min(RIGHT - x);
+    let wide = wide.min(RIGHT - left);
     let tall = wide * solid.height as f32 / solid.width.max(1) as f32;
     let x = RIGHT - wide;
     pen.within(Role::Figure(words::SOLID.to_owned()), |pen| {
@@ -68,7 +70,15 @@ fn draw_solid(pen: &mut Pen, solid: &Raster, (x, top): (f32, f32), height: f32) 
         pen.picture(x, top + 2.0, wide, tall, picture);
     });
     pen.within(Role::Paragraph, |pen| {
-        pen.text(x, top + tall + 10.0, wide, words::SOLID, text(6.4, GREY));
+        // Wider than the picture: below the strip there is nothing beside it.
+        let room = RIGHT - left + 36.0;
+        pen.text_right(
+            RIGHT,
+            top + tall + 10.0,
+            room,
+            words::SOLID,
+            text(6.4, GREY),
+        );
     });
 }
 
