@@ -9,7 +9,7 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
     const SOLID_WIDTH: f32 = 152.0;
     // Words, strip and picture of the lungs beside each other: the room below is the key images'.
     let (height, words_width, strip_right) = match &analysed.solid {
-        Some(_) => (78.0, 196.0, RIGHT - SOLID_WIDTH - 14.0),
+        Some(_) => (78.0, 196.0, RIGHT - SOLID_WIDTH - 8.0),
         None => (54.0, 236.0, RIGHT),
     };
     if !room(pen, height + 30.0) {
@@ -85,8 +85,10 @@ fn draw_solid(pen: &mut Pen, solid: &Raster, (left, top): (f32, f32), height: f3
 /// The share of involved lung from feet to head, with the key slices marked.
 fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
     const HEIGHT: f32 = 38.0;
+    const HEAD: f32 = 18.0;
     let axis = 24.0;
     let left = x + axis;
+    let right = right - HEAD;
     let width = right - left;
     let base = top + HEIGHT + 3.0;
     let words::Strip {
@@ -144,12 +146,9 @@ fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
                 free_from = centre + 3.0;
             }
         }
-        if centres.iter().all(|at| *at > left + 24.0) {
-            pen.text(left, baseline, 22.0, words::FEET, text(6.4, GREY));
-        }
-        if centres.iter().all(|at| *at < right - 24.0) {
-            pen.text_right(right, baseline, 22.0, "head", text(6.4, GREY));
-        }
+        // Outside the strip, where no mark can push them away.
+        pen.text_right(left - 4.0, baseline, axis, words::FEET, text(6.4, GREY));
+        pen.text(right + 4.0, baseline, HEAD, "head", text(6.4, GREY));
     });
 }
 
