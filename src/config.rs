@@ -9,6 +9,7 @@ mod destination;
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
 
+use crate::base::language::Language;
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
@@ -56,6 +57,8 @@ pub struct Config {
     pub times: Times,
     pub limits: Limits,
     pub place: Place,
+    /// Of the display and of reports.
+    pub language: Language,
     pub device: String,
     pub site: String,
     pub export: Export,
@@ -114,6 +117,10 @@ pub enum ConfigError {
         "the AE title \"{0}\" is not 1 to 16 characters without backslash or control characters"
     )]
     Title(String),
+    #[error(
+        "the language \"{0}\" is not one of en (English), de (German), es (Spanish), fr (French), fa (Persian)"
+    )]
+    Language(String),
     #[error("\"{0}\" is not an address with a port, such as 0.0.0.0:11112")]
     Listen(String),
     #[error("[tls] needs {0}, the path of a PEM file")]
@@ -145,6 +152,7 @@ struct Raw {
     model: Option<PathBuf>,
     board: Option<PathBuf>,
     place: Place,
+    language: Option<String>,
     device: String,
     site: String,
     caller: Vec<RawCaller>,
@@ -279,6 +287,7 @@ impl Config {
             },
             limits: raw.checks,
             place: raw.place,
+            language: raw.language.map_or(Ok(Language::default()), language)?,
             device: raw.device,
             site: raw.site,
             export: Export {
@@ -404,6 +413,10 @@ pub fn title(text: String) -> Result<String, ConfigError> {
     }
 }
 
+fn language(tag: String) -> Result<Language, ConfigError> {
+    Language::from_tag(&tag).ok_or(ConfigError::Language(tag))
+}
+
 impl RawTls {
     /// The files are named here and read by who needs them.
     fn check(self, plain: SocketAddr) -> Result<Tls, ConfigError> {
@@ -508,7 +521,7 @@ mod tests {
     #[test]
     fn a_file_is_read_whole() {
         let config = Config::parse(
-            "ae_title = 'BOX1'\nlisten = '127.0.0.1:104'\nplace = 'public'\n\
+            "ae_title = 'BOX1'\nlisten = '127.0.0.1:104'\nplace = 'public'\nlanguage = 'de'\n\
              [[caller]]\nae_title = 'CT1'\naddress = '10.0.0.0/24'\n\
              [completion]\nquiet_s = 7.5\n[checks]\nyoungest_years = 16.0\n",
         )
@@ -532,6 +545,7 @@ mod tests {
                 .is_none()
         );
         assert_eq!(config.place, Place::Public);
+        assert_eq!(config.language, Language::German);
     }
 
     #[test]
@@ -555,6 +569,7 @@ mod tests {
             ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
             ("listen = 'everywhere'", "not an address"),
             ("colour = 'blue'", "unknown field"),
+            ("language = 'german'", "\"german\" is not one of en"),
             ("[disk]\nstop_percent = 60", "levels of the disk"),
             ("[disk]\nwarn_free_gb = -1.0", "levels of the disk"),
             (

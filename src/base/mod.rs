@@ -4,6 +4,7 @@ pub mod crowd;
 pub mod disk;
 pub mod grid;
 pub mod ident;
+pub mod language;
 pub mod log;
 pub mod trace;
 pub mod unit;

@@ -248,6 +248,7 @@ fn picture(config: &Config, out: &Path) -> Result<(), Failure> {
             file: out.join("screen.png"),
             size: PanelSize::SEVEN_INCH,
         },
+        language: config.language,
         once: true,
     })
     .map_err(Failure::failed)

@@ -127,7 +127,10 @@ pub fn tell(report: &Report) {
             say!("{}", report::DEMONSTRATION);
         }
         say!();
-        say!("  {}", report::words::result(a.decision));
+        say!(
+            "  {}",
+            report::words::result(a.decision).of(report.language)
+        );
         if !a.undecided_because.is_empty() {
             say!("  {}", a.undecided_because);
         }
@@ -180,7 +183,11 @@ pub fn preprocess(recipe: Recipe, dir: &Path, out: &Path) -> Result<(), Failure>
     .map_err(|e| Failure::Refused(e.to_string()))?;
     ndarray_npy::write_npy(out, &input.unit).map_err(Failure::failed)?;
     let (z, y, x) = input.unit.dim();
-    say!("{}: {z} x {y} x {x} from {}", out.display(), choice.why);
+    say!(
+        "{}: {z} x {y} x {x} from {}",
+        out.display(),
+        choice.why.words(crate::base::language::Language::English)
+    );
     Ok(())
 }
 
@@ -236,6 +243,7 @@ pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
         status_file: config.status_file(),
         sticks: config.stick_messages(),
         panel,
+        language: config.language,
         once,
     })
     .map_err(Failure::failed)
@@ -337,7 +345,11 @@ pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
     if let Err(trouble) = enter(config, to, copied) {
         log::warn!("the export is not in the database: {trouble}");
     }
-    Ok(exported.map_err(Failure::failed)?.sentence())
+    let language = config.language;
+    match exported {
+        Ok(done) => Ok(done.sentence(language)),
+        Err(trouble) => Err(Failure::failed(trouble.sentence(language))),
+    }
 }
 
 fn enter(config: &Config, to: &Path, copied: &[export::Copied]) -> Result<(), StoreError> {

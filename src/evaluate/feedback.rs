@@ -7,6 +7,7 @@
 use super::statistics::proportion::Share;
 use super::table;
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::report::words;
 use crate::store::{Judged, Opinion};
 use std::fmt::Write as _;
@@ -185,7 +186,7 @@ pub fn page(running: &Running) -> String {
     }
     out.push('\n');
     for (class, cells) in Class::ALL.into_iter().zip(running.cells) {
-        let _ = write!(out, "  {:<18}", words::class(class));
+        let _ = write!(out, "  {:<18}", words::class(class).of(Language::English));
         for cell in cells {
             let _ = write!(out, "{cell:>11}");
         }

@@ -8,6 +8,7 @@
 use super::EvaluateError;
 use super::answer::{Answer, State};
 use super::cohort::{Study, Task};
+use crate::base::language::Language;
 use crate::finding::calibrate::probabilities;
 use crate::infer::{Bundle, Model};
 use crate::phantom;
@@ -157,7 +158,8 @@ impl Bench {
         if !image.is_sound() {
             return Ok(String::new());
         }
-        let png = report::png::pair_png(image).map_err(|e| EvaluateError::Row(e.to_string()))?;
+        let png = report::png::pair_png(image, Language::English)
+            .map_err(|e| EvaluateError::Row(e.to_string()))?;
         let name = format!("{PICTURES}/{}.png", file_name(id));
         let path = self.out.join(&name);
         let failed = |source| EvaluateError::Io {

@@ -14,8 +14,10 @@
 mod names;
 mod source;
 mod stick;
+mod words;
 
 use crate::base::ident::ReportNo;
+use crate::base::language::Language;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -77,61 +79,41 @@ pub struct Exported {
     pub damaged: Vec<ReportNo>,
 }
 
-impl Exported {
-    /// For the screen, when the stick is unmounted.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let mut words = vec!["SAFE TO REMOVE.".to_owned()];
-        words.push(match (self.copied.len(), self.already.len()) {
-            (0, 0) => "There was no report to copy.".to_owned(),
-            (0, already) => format!("No new report: {} there before.", reports(already, "was")),
-            (copied, 0) => format!("{} copied and checked.", reports(copied, "")),
-            (copied, already) => format!(
-                "{} copied and checked, {} there before.",
-                reports(copied, ""),
-                reports(already, "was")
-            ),
-        });
-        words.extend(
-            self.damaged.iter().map(|number| {
-                format!("Report {number} is damaged on this box and was not copied.")
-            }),
-        );
-        words.join(" ")
-    }
-}
-
-/// "1 report was", "3 reports were", "3 reports".
-fn reports(count: usize, verb: &str) -> String {
-    match (count, verb) {
-        (1, "") => "1 report".to_owned(),
-        (n, "") => format!("{n} reports"),
-        (1, _) => "1 report was".to_owned(),
-        (n, _) => format!("{n} reports were"),
-    }
-}
-
-/// Why an export ended early.
-#[derive(Debug, thiserror::Error)]
+/// Why an export ended early; the sentences are [`Cause::sentence`].
+#[derive(Debug)]
 pub enum Cause {
-    #[error("There is no stick at this place.")]
     NoStick,
-    #[error("STICK FULL: {needed_mb} MB are needed.")]
-    StickFull { needed_mb: u64 },
-    #[error("The stick is write-protected.")]
+    StickFull {
+        needed_mb: u64,
+    },
     WriteProtected,
-    #[error("The stick was removed or does not answer.")]
-    Gone(#[source] io::Error),
-    #[error("Copy failed: the stick gives back other bytes than were written. Do not use it.")]
+    Gone(io::Error),
     OtherBytes,
-    #[error("{FOLDER} on the stick is not a folder of ours.")]
+    /// A file has the place of our folder.
     Occupied,
-    #[error("There are too many folders of report {0} on the stick.")]
     NoName(ReportNo),
-    #[error("The stick cannot be written ({0}).")]
-    Stick(#[source] io::Error),
-    #[error("The reports of this box cannot be read ({0}).")]
-    Reports(#[source] io::Error),
+    Stick(io::Error),
+    Reports(io::Error),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence(Language::English))
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Cause::Gone(trouble) | Cause::Stick(trouble) | Cause::Reports(trouble) => Some(trouble),
+            Cause::NoStick
+            | Cause::StickFull { .. }
+            | Cause::WriteProtected
+            | Cause::OtherBytes
+            | Cause::Occupied
+            | Cause::NoName(_) => None,
+        }
+    }
 }
 
 /// An export that ended early, and what had been done by then.
@@ -144,15 +126,7 @@ pub struct ExportError {
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.done.copied.len() {
-            0 => write!(f, "{} Nothing was exported.", self.cause),
-            n => write!(
-                f,
-                "{} {} copied before and whole.",
-                self.cause,
-                reports(n, "was")
-            ),
-        }
+        f.write_str(&self.sentence(Language::English))
     }
 }
 

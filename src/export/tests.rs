@@ -114,7 +114,7 @@ fn reports_arrive_with_short_names_and_sums() {
     assert!(readme.contains("without SHA256SUMS is incomplete"));
     assert!(readme.lines().all(|line| line.len() <= 79));
     assert_eq!(
-        exported.sentence(),
+        exported.sentence(Language::English),
         "SAFE TO REMOVE. 2 reports copied and checked."
     );
     assert_eq!(exported.copied[1].files[2].bytes, 300_000);
@@ -131,7 +131,7 @@ fn a_second_export_writes_nothing() {
     let again = bench.export_through(&seams).unwrap();
     assert_eq!(again.already, [ReportNo(1), ReportNo(2)]);
     assert_eq!(
-        again.sentence(),
+        again.sentence(Language::English),
         "SAFE TO REMOVE. No new report: 2 reports were there before."
     );
 }
@@ -282,7 +282,7 @@ fn a_damaged_report_of_the_box_does_not_stop_the_others() {
     assert_eq!(exported.damaged, [ReportNo(1), ReportNo(2)]);
     assert!(
         exported
-            .sentence()
+            .sentence(Language::English)
             .contains("Report R000002 is damaged on this box")
     );
 }

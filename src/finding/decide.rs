@@ -2,6 +2,7 @@
 
 use super::{Decision, Probabilities};
 use crate::base::ident::Class;
+use crate::base::language::Language;
 
 /// The calibrated probability that each class needs.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +16,104 @@ pub struct Needed {
 /// kernel and dose, contrast, motion); this many of them and the box does not decide.
 pub const WARNINGS_TO_ABSTAIN: usize = 2;
 
-/// Decides. The second value says why not, and is empty for a class.
+/// Why no class is named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Doubt {
+    /// The features lie further from the training data than the card allows.
+    Unlike {
+        distance: f32,
+        limit: f32,
+    },
+    /// The highest probability and what its class needs.
+    Unclear {
+        share: f32,
+        needs: f32,
+    },
+    Warnings {
+        count: usize,
+    },
+}
+
+impl Doubt {
+    #[must_use]
+    pub fn words(&self, language: Language) -> String {
+        let one = |value: f32| language.decimals(&format!("{value:.1}"));
+        let share = |value: f32| language.percent(&format!("{:.0}", 100.0 * value));
+        match *self {
+            Doubt::Unlike { distance, limit } => {
+                let (distance, limit) = (one(distance), one(limit));
+                match language {
+                    Language::English => format!(
+                        "This scan is unlike those that the model was trained on (distance \
+                         {distance}, limit {limit})."
+                    ),
+                    Language::German => format!(
+                        "Dieser Scan ist denen unähnlich, mit denen das Modell trainiert wurde \
+                         (Abstand {distance}, Grenze {limit})."
+                    ),
+                    Language::Spanish => format!(
+                        "Esta exploración no se parece a las del entrenamiento del modelo \
+                         (distancia {distance}, límite {limit})."
+                    ),
+                    Language::French => format!(
+                        "Cet examen ne ressemble pas à ceux de l'entraînement du modèle \
+                         (distance {distance}, limite {limit})."
+                    ),
+                    Language::Persian => format!(
+                        "این اسکن به اسکن‌های آموزش مدل شباهت ندارد (فاصله {distance}، حد {limit})."
+                    ),
+                }
+            }
+            Doubt::Unclear {
+                share: highest,
+                needs,
+            } => {
+                let (highest, needs) = (share(highest), share(needs));
+                match language {
+                    Language::English => format!(
+                        "No pattern is clear enough: the highest probability is {highest}, \
+                         {needs} is needed."
+                    ),
+                    Language::German => format!(
+                        "Kein Muster ist deutlich genug: Die höchste Wahrscheinlichkeit ist \
+                         {highest}, nötig sind {needs}."
+                    ),
+                    Language::Spanish => format!(
+                        "Ningún patrón es lo bastante claro: la probabilidad más alta es \
+                         {highest}, se necesita {needs}."
+                    ),
+                    Language::French => format!(
+                        "Aucun aspect n'est assez net\u{a0}: la probabilité la plus haute est de \
+                         {highest}, il faut {needs}."
+                    ),
+                    Language::Persian => format!(
+                        "هیچ الگویی به اندازه کافی روشن نیست: بیشترین احتمال {highest} است و \
+                         {needs} لازم است."
+                    ),
+                }
+            }
+            Doubt::Warnings { count } => match language {
+                Language::English => {
+                    format!("{count} acquisition warnings together make the numbers unreliable.")
+                }
+                Language::German => format!(
+                    "{count} Warnungen zur Aufnahme machen die Zahlen zusammen unzuverlässig."
+                ),
+                Language::Spanish => {
+                    format!("{count} avisos de adquisición juntos hacen poco fiables los números.")
+                }
+                Language::French => format!(
+                    "{count} avertissements d'acquisition rendent ensemble les chiffres peu fiables."
+                ),
+                Language::Persian => {
+                    format!("{count} هشدار اسکن با هم اعداد را نامطمئن می‌کنند.")
+                }
+            },
+        }
+    }
+}
+
+/// Decides. The second value says why not, and is none for a class.
 #[must_use]
 pub fn decide(
     p: Probabilities,
@@ -23,33 +121,31 @@ pub fn decide(
     distance: f32,
     distance_limit: f32,
     weakening_warnings: usize,
-) -> (Decision, String) {
+) -> (Decision, Option<Doubt>) {
     let classes = [
         (Class::Control, p.control, needed.control),
         (Class::Covid19, p.covid19, needed.covid19),
         (Class::Cap, p.cap, needed.cap),
     ];
     let Some((class, share, needs)) = classes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
-        return (Decision::Undetermined, "There are no probabilities.".into());
+        return (Decision::Undetermined, None);
     };
     // A distance or a share that is not a number decides nothing.
-    let because = if distance.is_nan() || distance > distance_limit {
-        format!(
-            "This scan is unlike those that the model was trained on (distance {distance:.1}, \
-             limit {distance_limit:.1})."
-        )
+    let doubt = if distance.is_nan() || distance > distance_limit {
+        Doubt::Unlike {
+            distance,
+            limit: distance_limit,
+        }
     } else if share.is_nan() || share < needs {
-        format!(
-            "No pattern is clear enough: the highest probability is {:.0} %, {:.0} % is needed.",
-            100.0 * share,
-            100.0 * needs
-        )
+        Doubt::Unclear { share, needs }
     } else if weakening_warnings >= WARNINGS_TO_ABSTAIN {
-        format!("{weakening_warnings} acquisition warnings together make the numbers unreliable.")
+        Doubt::Warnings {
+            count: weakening_warnings,
+        }
     } else {
-        return (class.into(), String::new());
+        return (class.into(), None);
     };
-    (Decision::Undetermined, because)
+    (Decision::Undetermined, Some(doubt))
 }
 
 #[cfg(test)]
@@ -94,7 +190,8 @@ mod tests {
             ),
         ] {
             assert_eq!(said.0, Decision::Undetermined);
-            assert!(said.1.contains(word), "{}", said.1);
+            let doubt = said.1.unwrap().words(Language::English);
+            assert!(doubt.contains(word), "{doubt}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! of an image is a stranger's text. Such texts get an apostrophe in front (OWASP, CSV injection);
 //! every text stands in quotes, so that no separator inside can begin a cell either.
 
-use super::{Analysed, BANNER, Report, words};
+use super::{Analysed, Report, words};
 use crate::finding::Decision;
 
 /// What makes a spreadsheet calculate, also in the wide forms that some of them fold.
@@ -74,13 +74,14 @@ fn cells(report: &Report) -> Vec<(&'static str, String)> {
         Some((_, reason, _)) => reason,
         None => analysed.map_or("", |a| a.undecided_because.as_str()),
     };
+    let language = report.language;
     let state = if analysed.is_some() {
         "analysed"
     } else {
         "not_analysed"
     };
     vec![
-        ("research_use", text(BANNER)),
+        ("research_use", text(words::BANNER.of(language))),
         ("number", text(&report.number.to_string())),
         ("made", text(&report.made)),
         ("deidentified", report.deidentified.to_string()),
@@ -108,7 +109,11 @@ fn cells(report: &Report) -> Vec<(&'static str, String)> {
         ("decision", text(decision)),
         (
             "result_words",
-            text(analysed.map_or(words::NOT_ANALYSED, |a| words::result(a.decision))),
+            text(
+                analysed
+                    .map_or(words::NOT_ANALYSED, |a| words::result(a.decision))
+                    .of(language),
+            ),
         ),
         ("reason_code", text(refusal.map_or("", |(code, ..)| code))),
         ("reason", text(reason)),

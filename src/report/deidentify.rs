@@ -17,6 +17,7 @@
 
 use super::{CheckRow, Outcome, Patient, Report, words};
 use crate::base::ident::Private;
+use crate::finding::Caveat;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -83,17 +84,32 @@ impl Report {
             *text = scrub(text);
         }
 
-        for check in &mut report.checks {
-            let CheckRow { value, words, .. } = check;
-            *value = if check.code == "age" && !retain.characteristics {
-                String::new()
-            } else {
-                scrub(value)
-            };
-            *words = scrub(words);
-        }
-        for caveat in &mut report.caveats {
-            caveat.words = scrub(&caveat.words);
+        let ages = retain.characteristics;
+        let of_checks = |checks: &mut [CheckRow], caveats: &mut [Caveat]| {
+            for check in checks {
+                let CheckRow { value, words, .. } = check;
+                *value = if check.code == "age" && !ages {
+                    String::new()
+                } else {
+                    scrub(value)
+                };
+                *words = scrub(words);
+            }
+            for caveat in caveats {
+                caveat.words = scrub(&caveat.words);
+            }
+        };
+        of_checks(&mut report.checks, &mut report.caveats);
+        if let Some(english) = report.english.as_deref_mut() {
+            of_checks(&mut english.checks, &mut english.caveats);
+            for text in [
+                &mut english.reason,
+                &mut english.action,
+                &mut english.undecided_because,
+                &mut english.series_choice,
+            ] {
+                *text = scrub(text);
+            }
         }
         match &mut report.outcome {
             Outcome::NotAnalysed { reason, action, .. } => {

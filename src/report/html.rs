@@ -7,11 +7,9 @@
 mod style;
 
 use super::words;
-use super::{
-    Analysed, BANNER, BANNER_SHORT, CheckRow, DEMONSTRATION, KeyImage, Outcome, Report,
-    ReportError, key_name, png,
-};
+use super::{Analysed, CheckRow, KeyImage, Outcome, Report, ReportError, key_name, png};
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::finding::Decision;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -47,76 +45,86 @@ pub fn escape(text: &str) -> String {
 /// [`ReportError::Png`] when the picture of the lungs cannot be written.
 pub fn write(report: &Report, keys: &[(String, Vec<u8>)]) -> Result<String, ReportError> {
     let mut out = String::with_capacity(1 << 16);
-    let title = words::title(&report.number.to_string());
+    let language = report.language;
+    let title = words::title(language, &report.number.to_string());
     let _ = write!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        "<!DOCTYPE html>\n<html lang=\"{}\"{}><head><meta charset=\"utf-8\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
          img-src data:; style-src 'unsafe-inline'\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"robots\" content=\"noindex\">\
          <title>{}</title><style>{}</style></head><body>\n",
+        language.tag(),
+        if language.runs_left() {
+            " dir=\"rtl\""
+        } else {
+            ""
+        },
         escape(&title),
-        style::SHEET
+        style::sheet(language)
     );
-    banner(&mut out);
+    banner(&mut out, language);
     head(&mut out, report);
     facts(&mut out, report);
     match &report.outcome {
         Outcome::Analysed(analysed) => {
             result(&mut out, report, analysed);
-            involvement(&mut out, analysed)?;
-            key_images(&mut out, analysed.shown(), keys);
+            involvement(&mut out, language, analysed)?;
+            key_images(&mut out, language, analysed.shown(), keys);
         }
         Outcome::NotAnalysed { reason, action, .. } => {
             not_analysed(&mut out, report, reason, action)
         }
     }
-    checks(&mut out, &report.checks);
+    checks(&mut out, language, &report.checks);
     bullets(
         &mut out,
-        words::caveats_title(&report.outcome),
+        words::caveats_title(&report.outcome).of(language),
         report.caveats.iter().map(|c| c.words.clone()),
     );
     bullets(
         &mut out,
-        words::LIMITS_TITLE,
-        words::all_limits(&report.model.limits),
+        words::LIMITS_TITLE.of(language),
+        words::all_limits(language, &report.model.limits),
     );
     provenance(&mut out, report);
     reader(&mut out, report);
-    banner(&mut out);
+    banner(&mut out, language);
     out.push_str("</body></html>\n");
     Ok(out)
 }
 
-fn banner(out: &mut String) {
-    let rest = BANNER.strip_prefix(BANNER_SHORT).unwrap_or(BANNER);
-    let rest = rest.trim_start_matches(['.', ' ']);
+fn banner(out: &mut String, language: Language) {
     let _ = writeln!(
         out,
-        "<p class=\"banner\"><b>{BANNER_SHORT}</b> {}</p>",
-        escape(rest)
+        "<p class=\"banner\"><b>{}</b> {}</p>",
+        words::BANNER_SHORT.of(language),
+        escape(words::banner_rest(language))
     );
 }
 
 fn head(out: &mut String, report: &Report) {
+    let language = report.language;
     let place = words::place(report);
     let _ = writeln!(
         out,
         "<header><h1>{}</h1><p class=\"number\">{}</p><p>{}</p><p class=\"made\">{}</p></header>",
-        words::HEADING,
+        words::HEADING.of(language),
         escape(&report.number.to_string()),
         escape(&place),
-        escape(&words::made(&report.made))
+        escape(&words::made(language, &report.made))
     );
 }
 
 fn facts(out: &mut String, report: &Report) {
+    let language = report.language;
     out.push_str("<div class=\"facts\">");
     // A browser has every script: the name is printed in the first form that it came in.
     let name = words::names(report.patient.name.reveal());
-    let name = name.first().map_or(words::NOT_GIVEN, String::as_str);
+    let name = name
+        .first()
+        .map_or(words::NOT_GIVEN.of(language), String::as_str);
     for column in words::facts(report, name) {
         out.push_str("<dl>");
         for (label, value) in column {
@@ -129,17 +137,22 @@ fn facts(out: &mut String, report: &Report) {
 
 fn demonstration(out: &mut String, report: &Report) {
     if report.model.demonstration {
-        let _ = writeln!(out, "<p class=\"demo\">{DEMONSTRATION}</p>");
+        let _ = writeln!(
+            out,
+            "<p class=\"demo\">{}</p>",
+            words::DEMONSTRATION.of(report.language)
+        );
     }
 }
 
 fn result(out: &mut String, report: &Report, analysed: &Analysed) {
+    let language = report.language;
     demonstration(out, report);
     let _ = write!(
         out,
         "<section class=\"result\"><div><h2>{}</h2><p class=\"word\">{}</p>",
-        words::RESULT,
-        words::result(analysed.decision)
+        words::RESULT.of(language),
+        words::result(analysed.decision).of(language)
     );
     if !analysed.undecided_because.is_empty() {
         let _ = write!(out, "<p><b>{}</b></p>", escape(&analysed.undecided_because));
@@ -147,9 +160,13 @@ fn result(out: &mut String, report: &Report, analysed: &Analysed) {
     let _ = write!(
         out,
         "<p>{}</p><p class=\"quiet\">{}</p></div><div><h2>{}</h2>",
-        words::meaning(analysed.decision),
-        escape(&words::distance(analysed.distance, analysed.distance_limit)),
-        words::PROBABILITIES_TITLE
+        words::meaning(analysed.decision).of(language),
+        escape(&words::distance(
+            language,
+            analysed.distance,
+            analysed.distance_limit
+        )),
+        words::PROBABILITIES_TITLE.of(language)
     );
     for class in Class::ALL {
         let p = of(analysed.p, class);
@@ -167,15 +184,15 @@ fn result(out: &mut String, report: &Report, analysed: &Analysed) {
             out,
             "<p class=\"bar{}\">{}<b>{}</b></p><div class=\"track\"><s style=\"width:{:.1}%\"></s>{tick}</div>",
             if chosen { " chosen" } else { "" },
-            words::class(class),
-            escape(&words::probability(p)),
+            words::class(class).of(language),
+            escape(&words::probability(language, p)),
             share * 100.0
         );
     }
     let _ = writeln!(
         out,
         "<p class=\"small\">{}</p></div></section>",
-        escape(&words::probability_note(&report.model))
+        escape(&words::probability_note(language, &report.model))
     );
 }
 
@@ -188,16 +205,17 @@ fn of(p: crate::finding::Probabilities, class: Class) -> f32 {
 }
 
 fn not_analysed(out: &mut String, report: &Report, reason: &str, action: &str) {
+    let language = report.language;
     demonstration(out, report);
     let _ = writeln!(
         out,
         "<section class=\"result refused\"><div><h2>{}</h2><p class=\"word\">{}</p>\
          <p class=\"reason\">{}</p><p class=\"action\">{}</p><p><b>{}</b></p></div></section>",
-        words::RESULT,
-        words::NOT_ANALYSED,
+        words::RESULT.of(language),
+        words::NOT_ANALYSED.of(language),
         escape(reason),
         escape(action),
-        words::NOT_ANALYSED_MEANING
+        words::NOT_ANALYSED_MEANING.of(language)
     );
 }
 
@@ -205,32 +223,36 @@ fn section(out: &mut String, title: &str) {
     let _ = write!(out, "<h2>{}</h2>", escape(title));
 }
 
-fn involvement(out: &mut String, analysed: &Analysed) -> Result<(), ReportError> {
-    section(out, words::INVOLVEMENT_TITLE);
+fn involvement(
+    out: &mut String,
+    language: Language,
+    analysed: &Analysed,
+) -> Result<(), ReportError> {
+    section(out, words::INVOLVEMENT_TITLE.of(language));
     out.push_str("<div class=\"involved\"><div><p class=\"shares\">");
     let part = analysed.involvement;
     for (label, share) in [
-        (words::BOTH_LUNGS, part.total_percent),
-        (words::RIGHT, part.right_percent),
-        (words::LEFT, part.left_percent),
+        (words::BOTH_LUNGS.of(language), part.total_percent),
+        (words::RIGHT.of(language), part.right_percent),
+        (words::LEFT.of(language), part.left_percent),
     ] {
-        let share = words::percent(share);
+        let share = words::percent(language, share);
         let _ = write!(out, "<span>{label}<b>{}</b></span>", escape(&share));
     }
     let _ = write!(
         out,
         "</p><p class=\"small\">{}</p>",
-        escape(&words::involvement_note(analysed))
+        escape(&words::involvement_note(language, analysed))
     );
-    strip(out, analysed);
+    strip(out, language, analysed);
     out.push_str("</div>");
     if let Some(solid) = &analysed.solid {
-        let bytes = png::solid_png(solid)?;
+        let bytes = png::solid_png(solid, language)?;
         let _ = write!(
             out,
             "<figure>{}<figcaption>{}</figcaption></figure>",
-            picture(&bytes, words::SOLID),
-            words::SOLID
+            picture(&bytes, words::SOLID.of(language)),
+            words::SOLID.of(language)
         );
     }
     out.push_str("</div>\n");
@@ -246,22 +268,24 @@ fn picture(bytes: &[u8], words: &str) -> String {
 }
 
 /// Share of involved lung from feet to head, as a drawing.
-fn strip(out: &mut String, analysed: &Analysed) {
+fn strip(out: &mut String, language: Language, analysed: &Analysed) {
     const HEIGHT: f32 = 60.0;
     const WIDTH: f32 = 400.0;
     let words::Strip {
         shares,
         scale,
         words,
-    } = words::strip(analysed);
+    } = words::strip(language, analysed);
     let step = WIDTH / shares.len().max(1) as f32;
     let _ = write!(
         out,
         "<svg viewBox=\"-36 -8 440 92\" role=\"img\" aria-label=\"{}\">\
          <g stroke=\"#d6d4dd\" stroke-dasharray=\"2 2\"><path d=\"M0 0H400M0 30H400\"/></g>\
-         <text x=\"-4\" y=\"4\" text-anchor=\"end\">{scale:.0} %</text>\
-         <text x=\"-4\" y=\"62\" text-anchor=\"end\">0 %</text><g fill=\"#683aa0\">",
-        escape(&words)
+         <text x=\"-4\" y=\"4\" text-anchor=\"end\">{}</text>\
+         <text x=\"-4\" y=\"62\" text-anchor=\"end\">{}</text><g fill=\"#683aa0\">",
+        escape(&words),
+        language.percent(&format!("{scale:.0}")),
+        language.percent("0")
     );
     for (z, share) in shares.iter().enumerate() {
         let height = HEIGHT * (share / scale).min(1.0);
@@ -287,18 +311,23 @@ fn strip(out: &mut String, analysed: &Analysed) {
         out,
         "<text class=\"end\" x=\"-36\" y=\"79\">{}</text>\
          <text class=\"end\" x=\"404\" y=\"79\" text-anchor=\"end\">{}</text></svg>",
-        words::FEET,
-        words::HEAD
+        words::FEET.of(language),
+        words::HEAD.of(language)
     );
 }
 
-fn key_images(out: &mut String, images: &[KeyImage], keys: &[(String, Vec<u8>)]) {
-    section(out, words::KEY_IMAGES_TITLE);
+fn key_images(
+    out: &mut String,
+    language: Language,
+    images: &[KeyImage],
+    keys: &[(String, Vec<u8>)],
+) {
+    section(out, words::KEY_IMAGES_TITLE.of(language));
     let sound = images.iter().any(KeyImage::is_sound);
     let note = if sound {
-        words::KEY_IMAGES
+        words::KEY_IMAGES.of(language)
     } else {
-        words::NO_KEY_IMAGES
+        words::NO_KEY_IMAGES.of(language)
     };
     let _ = write!(
         out,
@@ -313,24 +342,28 @@ fn key_images(out: &mut String, images: &[KeyImage], keys: &[(String, Vec<u8>)])
         let _ = write!(
             out,
             "<figure>{}<figcaption><b>{}</b> {}<span>{}</span></figcaption></figure>",
-            picture(bytes, &words::key_image(image)),
+            picture(bytes, &words::key_image(language, image)),
             index + 1,
-            escape(&words::key_caption(image)),
-            escape(&words::key_share(image))
+            escape(&words::key_caption(language, image)),
+            escape(&words::key_share(language, image))
         );
     }
     out.push_str("</div>\n");
 }
 
-fn checks(out: &mut String, rows: &[CheckRow]) {
-    section(out, words::CHECKS_TITLE);
+fn checks(out: &mut String, language: Language, rows: &[CheckRow]) {
+    section(out, words::CHECKS_TITLE.of(language));
     if rows.is_empty() {
-        let _ = writeln!(out, "<p class=\"quiet\">{}</p>", words::NO_CHECKS);
+        let _ = writeln!(
+            out,
+            "<p class=\"quiet\">{}</p>",
+            words::NO_CHECKS.of(language)
+        );
         return;
     }
     out.push_str("<table><thead><tr>");
     for title in words::CHECK_COLUMNS {
-        let _ = write!(out, "<th scope=\"col\">{title}</th>");
+        let _ = write!(out, "<th scope=\"col\">{}</th>", title.of(language));
     }
     out.push_str("</tr></thead><tbody>");
     for row in rows {
@@ -343,10 +376,10 @@ fn checks(out: &mut String, rows: &[CheckRow]) {
             out,
             "<tr class=\"{class}\"><th scope=\"row\">{}</th><td>{}</td><td class=\"quiet\">{}</td>\
              <td>{sign} {}</td><td>{}</td></tr>",
-            escape(&words::check(&row.code)),
+            escape(&words::check(language, &row.code)),
             escape(&row.value),
             escape(&row.limit),
-            escape(words::verdict(&row.verdict)),
+            escape(words::verdict(language, &row.verdict)),
             escape(&row.words)
         );
     }
@@ -367,7 +400,8 @@ fn bullets(out: &mut String, title: &str, items: impl IntoIterator<Item = String
 }
 
 fn provenance(out: &mut String, report: &Report) {
-    section(out, words::PROVENANCE_TITLE);
+    let language = report.language;
+    section(out, words::PROVENANCE_TITLE.of(language));
     out.push_str("<dl class=\"provenance\">");
     for (label, value) in words::provenance(report) {
         if !value.is_empty() {
@@ -379,25 +413,26 @@ fn provenance(out: &mut String, report: &Report) {
 
 /// Room for the reader's opinion, to be written by hand on paper.
 fn reader(out: &mut String, report: &Report) {
+    let language = report.language;
     out.push_str("<section class=\"reader\">");
-    section(out, words::READER_TITLE);
+    section(out, words::READER_TITLE.of(language));
     out.push_str("<div><p>");
-    for option in words::opinions(&report.outcome) {
+    for option in words::opinions(language, &report.outcome) {
         let _ = write!(out, "<span class=\"box\"></span>{option} ");
     }
     let _ = writeln!(
         out,
         "</p><p class=\"line\">{}</p><p class=\"line three\"><span>{}</span><span>{}</span><span>{}</span></p></div></section>",
-        words::REASON,
-        words::NAME,
-        words::DATE,
-        words::SIGNATURE
+        words::REASON.of(language),
+        words::NAME.of(language),
+        words::DATE.of(language),
+        words::SIGNATURE.of(language)
     );
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{files, sample};
+    use super::super::{BANNER_SHORT, files, sample};
     use super::*;
     use crate::base::ident::Private;
 

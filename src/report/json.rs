@@ -4,7 +4,7 @@
 //! [`SCHEMA_VERSION`] grows when a reader of the old layout would stumble; new fields alone do not
 //! make a new version. Every field is always there, with `null` where there is no value.
 
-use super::{Analysed, BANNER, CheckRow, KeyImage, Patient, Report, ReportError, words};
+use super::{Analysed, CheckRow, KeyImage, Patient, Report, ReportError, words};
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ pub fn write(report: &Report) -> Result<String, ReportError> {
 #[derive(Serialize)]
 struct Layout<'a> {
     schema_version: u32,
+    language: &'static str,
     research_use: &'static str,
     number: String,
     made: Option<&'a str>,
@@ -126,12 +127,14 @@ fn some(text: &str) -> Option<&str> {
 
 impl<'a> Layout<'a> {
     fn of(report: &'a Report) -> Self {
+        let language = report.language;
         let study = &report.study;
         let (analysed, refusal) = report.outcome.split();
         let decision = analysed.map(|a| a.decision);
         Self {
             schema_version: SCHEMA_VERSION,
-            research_use: BANNER,
+            language: language.tag(),
+            research_use: words::BANNER.of(language),
             number: report.number.to_string(),
             made: some(&report.made),
             deidentified: report.deidentified,
@@ -146,7 +149,9 @@ impl<'a> Layout<'a> {
             } else {
                 "not_analysed"
             },
-            result_words: decision.map_or(words::NOT_ANALYSED, words::result),
+            result_words: decision
+                .map_or(words::NOT_ANALYSED, words::result)
+                .of(language),
             reason: match refusal {
                 Some((_, reason, _)) => Some(reason),
                 None => analysed.and_then(|a| some(&a.undecided_because)),
@@ -184,7 +189,7 @@ impl<'a> Layout<'a> {
                 input_sha256: some(&study.input_sha256),
             },
             checks: &report.checks,
-            not_looked_for: words::NOT_LOOKED_FOR,
+            not_looked_for: words::NOT_LOOKED_FOR.map(|finding| finding.of(language)),
             model: ModelLayout {
                 name: &report.model.name,
                 version: &report.model.version,

@@ -24,9 +24,11 @@ pub mod words;
 pub use raster::Raster;
 
 use crate::base::ident::{Private, ReportNo};
+use crate::base::language::Language;
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Name of the file of sums in a report's folder.
@@ -104,7 +106,7 @@ fn written(
     let mut keys = Vec::new();
     for (index, image) in report.key_images().iter().enumerate() {
         if image.is_sound() {
-            keys.push((key_name(index), png::pair_png(image)?));
+            keys.push((key_name(index), png::pair_png(image, report.language)?));
         }
     }
     let page = html::write(report, &keys)?;
@@ -113,9 +115,10 @@ fn written(
     let mut objects = Vec::new();
     if let Some(source) = source {
         let pdf = files.first().map_or(&[][..], |(_, pdf)| pdf);
-        let made = dicom::objects(report, source, pdf)?;
+        let english = report.in_english();
+        let made = dicom::objects(&english, source, pdf)?;
         if stick {
-            let directory = dicom::directory(report, source, &made)?;
+            let directory = dicom::directory(&english, source, &made)?;
             files.push((dicom::DIRECTORY.to_owned(), directory));
             if let Some(retain) = &source.retain {
                 let table = dicom::deidentification_table(retain);
@@ -165,6 +168,51 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 impl Report {
+    /// An English report in another language, with its texts in that.
+    #[must_use]
+    pub fn in_language(mut self, language: Language, texts: Texts) -> Self {
+        if language != Language::English {
+            self.language = language;
+            let english = self.exchange(texts);
+            self.english = Some(Box::new(english));
+        }
+        self
+    }
+
+    /// The report as it is told in English.
+    #[must_use]
+    pub fn in_english(&self) -> Cow<'_, Self> {
+        let Some(texts) = &self.english else {
+            return Cow::Borrowed(self);
+        };
+        let mut report = self.clone();
+        report.language = Language::English;
+        report.english = None;
+        report.exchange((**texts).clone());
+        Cow::Owned(report)
+    }
+
+    /// Puts other texts in the place of its own and gives those back.
+    fn exchange(&mut self, texts: Texts) -> Texts {
+        let mut own = Texts {
+            checks: std::mem::replace(&mut self.checks, texts.checks),
+            caveats: std::mem::replace(&mut self.caveats, texts.caveats),
+            series_choice: std::mem::replace(&mut self.study.series_choice, texts.series_choice),
+            ..Texts::default()
+        };
+        match &mut self.outcome {
+            Outcome::Analysed(analysed) => {
+                let because = &mut analysed.undecided_because;
+                own.undecided_because = std::mem::replace(because, texts.undecided_because);
+            }
+            Outcome::NotAnalysed { reason, action, .. } => {
+                own.reason = std::mem::replace(reason, texts.reason);
+                own.action = std::mem::replace(action, texts.action);
+            }
+        }
+        own
+    }
+
     /// The key images; none where the study was not analysed.
     #[must_use]
     pub fn key_images(&self) -> &[KeyImage] {
@@ -215,6 +263,10 @@ pub const DEMONSTRATION: &str = "DEMONSTRATION MODEL, not clinically validated";
 
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// Of the texts in here and of the sentences that are printed with them.
+    pub language: Language,
+    /// The same texts in English, where the language is another: for objects whose codes are.
+    pub english: Option<Box<Texts>>,
     pub number: ReportNo,
     /// ISO 8601 with offset, when the analysis ended.
     pub made: String,
@@ -231,6 +283,17 @@ pub struct Report {
     pub caveats: Vec<Caveat>,
     pub model: ModelFacts,
     pub seconds: Seconds,
+}
+
+/// What a run says in words of a language.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    pub reason: String,
+    pub action: String,
+    pub undecided_because: String,
+    pub series_choice: String,
+    pub checks: Vec<CheckRow>,
+    pub caveats: Vec<Caveat>,
 }
 
 /// Empty texts where the header had none or where the report is de-identified.

@@ -4,7 +4,8 @@
 //! not be used for, therefore stands in its pixels and not beside them. No patient text is drawn.
 
 use super::raster::{Raster, label_size, resized};
-use super::{BANNER_SHORT, KeyImage, ReportError};
+use super::{KeyImage, ReportError, solid, words};
+use crate::base::language::Language;
 
 /// Pictures are drawn at about this many pixels a side: burned-in text is not readable below it,
 /// and paper shows no more.
@@ -24,7 +25,7 @@ pub struct Pair {
 ///
 /// A picture that is not [`KeyImage::is_sound`] comes out black where it has no pixels.
 #[must_use]
-pub fn pair(image: &KeyImage) -> Pair {
+pub fn pair(image: &KeyImage, language: Language) -> Pair {
     let (width, height) = fitted(image, SIDE);
     let from = (image.width, image.height);
     let grey = resized(&image.grey, from, (width, height));
@@ -32,7 +33,7 @@ pub fn pair(image: &KeyImage) -> Pair {
     let mut overlay = original.clone();
     overlay.overlay(&resized(&image.overlay, from, (width, height)));
     for raster in [&mut original, &mut overlay] {
-        burn(raster, image);
+        burn(raster, image, language);
     }
     Pair { original, overlay }
 }
@@ -41,8 +42,8 @@ pub fn pair(image: &KeyImage) -> Pair {
 ///
 /// # Errors
 /// [`ReportError::Png`] when the encoder refuses.
-pub fn pair_png(image: &KeyImage) -> Result<Vec<u8>, ReportError> {
-    let Pair { original, overlay } = pair(image);
+pub fn pair_png(image: &KeyImage, language: Language) -> Result<Vec<u8>, ReportError> {
+    let Pair { original, overlay } = pair(image, language);
     let width = original.width * 2 + GAP;
     let mut both = Raster::new(width, original.height, [255; 3]);
     both.paste(0, 0, &original);
@@ -54,15 +55,15 @@ pub fn pair_png(image: &KeyImage) -> Result<Vec<u8>, ReportError> {
 ///
 /// # Errors
 /// [`ReportError::Png`] when the encoder refuses.
-pub fn key_png(image: &KeyImage) -> Result<Vec<u8>, ReportError> {
-    encode(&pair(image).overlay)
+pub fn key_png(image: &KeyImage, language: Language) -> Result<Vec<u8>, ReportError> {
+    encode(&pair(image, language).overlay)
 }
 
 /// The small picture for the screen's tile: the overlay in a square of `side` pixels.
 ///
 /// # Errors
 /// [`ReportError::Png`] when the encoder refuses.
-pub fn map_png(image: &KeyImage, side: usize) -> Result<Vec<u8>, ReportError> {
+pub fn map_png(image: &KeyImage, side: usize, language: Language) -> Result<Vec<u8>, ReportError> {
     let side = side.clamp(64, 1024);
     let (width, height) = fitted(image, side);
     let from = (image.width, image.height);
@@ -72,11 +73,12 @@ pub fn map_png(image: &KeyImage, side: usize) -> Result<Vec<u8>, ReportError> {
     let mut map = Raster::new(side, side, [0; 3]);
     map.paste((side - width) / 2, (side - height) / 2, &slice);
     // The banner fills the width: a reader stands three metres away.
-    let (at_ten, _) = label_size(10.0, BANNER_SHORT);
+    let banner = words::BANNER_SHORT.of(burned(language));
+    let (at_ten, _) = label_size(10.0, banner);
     let size = 10.0 * 0.92 * side as f32 / at_ten.max(1) as f32;
-    let (w, h) = label_size(size, BANNER_SHORT);
+    let (w, h) = label_size(size, banner);
     let side = side as i32;
-    map.label((side - w) / 2, side - h - side / 60, size, BANNER_SHORT);
+    map.label((side - w) / 2, side - h - side / 60, size, banner);
     encode(&map)
 }
 
@@ -84,8 +86,8 @@ pub fn map_png(image: &KeyImage, side: usize) -> Result<Vec<u8>, ReportError> {
 ///
 /// # Errors
 /// [`ReportError::Png`] when the encoder refuses.
-pub fn solid_png(solid: &Raster) -> Result<Vec<u8>, ReportError> {
-    encode(solid)
+pub fn solid_png(solid: &Raster, language: Language) -> Result<Vec<u8>, ReportError> {
+    encode(&solid::labelled(solid, language))
 }
 
 /// Width and height with the picture's proportions, the longer side `side` pixels.
@@ -96,17 +98,30 @@ fn fitted(image: &KeyImage, side: usize) -> (usize, usize) {
     (scaled(w), scaled(h))
 }
 
+/// The language of letters in pixels. They are set one beside the other, so that a script whose
+/// letters join is not among them: English stands there.
+#[must_use]
+pub fn burned(language: Language) -> Language {
+    if language.runs_left() {
+        Language::English
+    } else {
+        language
+    }
+}
+
 /// Text, directions and scale. Sizes follow the longer side.
-fn burn(raster: &mut Raster, image: &KeyImage) {
+fn burn(raster: &mut Raster, image: &KeyImage, language: Language) {
+    let language = burned(language);
     let (width, height) = (raster.width as i32, raster.height as i32);
     let side = raster.width.max(raster.height) as f32;
     let size = side / 23.0;
     let edge = (side / 90.0).ceil() as i32;
 
-    raster.label(edge, edge, size, BANNER_SHORT);
+    raster.label(edge, edge, size, words::BANNER_SHORT.of(language));
 
-    let place = format!("slice {} of {}", image.slice, image.of);
-    let position = format!("z {:.1} mm   W 1500 L -600", image.position_mm);
+    let place = words::slice(language, image);
+    let z = language.number(image.position_mm, 1);
+    let position = format!("z {z} mm   W 1500 L -600");
     let (_, line) = label_size(size, &place);
     raster.label(edge, height - edge - 2 * line, size, &place);
     raster.label(edge, height - edge - line, size, &position);
@@ -198,7 +213,7 @@ mod tests {
     #[test]
     fn a_pair_is_grey_on_the_left_and_violet_on_the_right() {
         let image = &sample::covid().key_images()[2].clone();
-        let (width, height, rgb) = decode(&pair_png(image).unwrap());
+        let (width, height, rgb) = decode(&pair_png(image, Language::English).unwrap());
         assert_eq!((width, height), (512 * 2 + 6, 512));
         let coloured = |from: usize, to: usize| {
             rgb.chunks_exact(width as usize * 3)
@@ -219,7 +234,7 @@ mod tests {
             height: 256,
             ..sample::covid().key_images()[0].clone()
         };
-        let Pair { original, overlay } = pair(&blank);
+        let Pair { original, overlay } = pair_(&blank);
         for raster in [original, overlay] {
             let top = &raster.rgb[..raster.width * 3 * 30];
             let white = top.iter().filter(|b| **b > 200).count();
@@ -239,9 +254,9 @@ mod tests {
                 ..like.clone()
             };
             assert!(image.is_sound());
-            let (w, h, _) = decode(&key_png(&image).unwrap());
+            let (w, h, _) = decode(&key_png(&image, Language::English).unwrap());
             assert_eq!(w.max(h), 512);
-            let (w, h, _) = decode(&map_png(&image, 240).unwrap());
+            let (w, h, _) = decode(&map_png(&image, 240, Language::English).unwrap());
             assert_eq!((w, h), (240, 240));
         }
     }
@@ -268,7 +283,7 @@ mod tests {
             pixel_mm: 1.0,
             ..sample::covid().key_images()[0].clone()
         };
-        let raster = pair(&image).original;
+        let raster = pair_(&image).original;
         let white = |row: &[u8]| {
             let mut longest = 0;
             let mut run = 0;

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::base::grid::Spacing;
 use crate::base::ident::{Private, ReportNo};
+use crate::base::language::Language;
 use crate::base::unit::Mm;
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
 use ndarray::Array3;
@@ -28,6 +29,8 @@ pub fn covid() -> Report {
         })
         .collect();
     Report {
+        language: Language::English,
+        english: None,
         number: ReportNo(123),
         made: "2020-03-14T14:05:31+01:00".to_owned(),
         deidentified: false,

@@ -6,9 +6,11 @@
 //! and square roots in one order, so each processor draws the same bytes. The picture is made of the
 //! masks that the numbers come from; it is drawn for people and nothing is measured on it.
 
-use super::BANNER_SHORT;
+use super::png::burned;
 use super::raster::{Raster, label_size, resized};
+use super::words;
 use crate::base::grid::Spacing;
+use crate::base::language::Language;
 use ndarray::Array3;
 use rayon::prelude::*;
 
@@ -71,7 +73,23 @@ pub fn draw(lungs: &Array3<bool>, involved: &Array3<bool>, spacing: Spacing) -> 
     Some(both)
 }
 
-/// Sides of the patient and the banner, in the pixels.
+/// The picture with the banner in its pixels, once below each view.
+#[must_use]
+pub fn labelled(both: &Raster, language: Language) -> Raster {
+    let mut both = both.clone();
+    let banner = words::BANNER_SHORT.of(burned(language));
+    let size = both.height as f32 / 23.0;
+    let (_, line) = label_size(size, banner);
+    let second = usize::midpoint(both.width, GAP) as i32;
+    for at in [0, second] {
+        both.label(at + 4, both.height as i32 - line - 4, size, banner);
+    }
+    both
+}
+
+/// Sides of the patient, in the pixels. The banner comes with the language of a report.
+///
+/// See [`labelled`].
 fn burn(both: &mut Raster, second: usize) {
     let width = second as i32;
     let size = both.height as f32 / 23.0;
@@ -81,7 +99,6 @@ fn burn(both: &mut Raster, second: usize) {
         let (w, _) = label_size(size, right);
         both.label(at + 4, middle, size, left);
         both.label(at + width - GAP as i32 - w - 4, middle, size, right);
-        both.label(at + 4, both.height as i32 - line - 4, size, BANNER_SHORT);
     }
 }
 

@@ -1,141 +1,50 @@
 //! The sentences of the report, in one place, so that they are read together and translated
 //! together. Numbers are written here too: how many digits a reader gets is part of the wording.
 
+mod checks;
 mod facts;
+mod phrases;
 
+pub use checks::{check, verdict};
 pub use facts::{Fact, Strip, facts, provenance, strip};
+pub use phrases::*;
 
 use super::{Analysed, KeyImage, ModelFacts, Outcome, Report};
-use crate::base::ident::Class;
-use crate::finding::Decision;
-
-/// The result words (product specification, section 4).
-#[must_use]
-pub fn result(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Control => "No pneumonia pattern",
-        Decision::Covid19 => "Pneumonia pattern, Covid-like",
-        Decision::Cap => "Pneumonia pattern, other",
-        Decision::Undetermined => "Cannot decide",
-    }
-}
-
-/// What the result word does and does not say.
-#[must_use]
-pub fn meaning(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Control => {
-            "The lungs resemble the control scans of the training data. This does not exclude \
-             disease."
-        }
-        Decision::Covid19 => {
-            "The lungs resemble the Covid-19 scans of the training data more than the other two \
-             groups. Other diseases can look the same."
-        }
-        Decision::Cap => {
-            "The lungs resemble the scans with another pneumonia in the training data more than \
-             the other two groups. Other diseases can look the same."
-        }
-        Decision::Undetermined => {
-            "The analysis ran, but its answer is too uncertain to be given. This is neither a \
-             positive nor a negative result."
-        }
-    }
-}
-
-/// A class where the bars stand.
-#[must_use]
-pub fn class(class: Class) -> &'static str {
-    match class {
-        Class::Control => "No pneumonia",
-        Class::Covid19 => "Covid-like",
-        Class::Cap => "Other pneumonia",
-    }
-}
-
-pub const NOT_ANALYSED: &str = "Not analysed";
-
-pub const NOT_ANALYSED_MEANING: &str =
-    "This is not a negative result. The report says nothing about the lungs.";
-
-/// Printed where a de-identified report has no patient.
-pub const DEIDENTIFIED: &str = "De-identified";
-
-/// Printed where the header named nobody.
-pub const NO_PATIENT: &str = "The images name no patient.";
-
-/// Printed where a text has no character that the faces of the report can draw.
-pub const UNPRINTABLE: &str = "(script not printable here, see report.json)";
-
-pub const KEY_IMAGES: &str = "Left: the slice as acquired. Right: the same slice with the difference map in violet, shown \
-     inside the lungs only. Lung window, level -600, width 1500 HU. The map marks where the scan \
-     differs from the network's reconstruction of it. It does not outline lesions.";
-
-pub const NO_KEY_IMAGES: &str = "There are no key images for this study.";
-
-pub const INVOLVEMENT: &str =
-    "Share of the lung volume with raised difference. Not a severity score, and no prognosis.";
-
-pub const PROBABILITIES: &str = "They sum to 1 and know no fourth disease.";
-
-pub const THRESHOLDS: &str = "The tick is the threshold for a decision.";
-
-/// Each of them a finding that somebody could expect this analysis to make.
-pub const NOT_LOOKED_FOR: [&str; 9] = [
-    "nodules and masses",
-    "pulmonary embolism",
-    "pneumothorax",
-    "pleural effusion",
-    "emphysema and fibrosis",
-    "enlarged lymph nodes",
-    "heart and great vessels",
-    "fractures",
-    "anything outside the lungs",
-];
-
-/// The limits that hold whatever the model is.
-pub const LIMITS: [&str; 2] = [
-    "CT is not a screening test for Covid-19. A report without a pattern does not exclude an \
-     infection, above all in the first days.",
-    "Covid-19 of later variants and in vaccinated patients can differ from the scans of 2020.",
-];
-
-pub const HEADING: &str = "Chest CT report";
-pub const RESULT: &str = "Result";
-pub const PROBABILITIES_TITLE: &str = "Probabilities";
-pub const INVOLVEMENT_TITLE: &str = "Involvement";
-pub const BOTH_LUNGS: &str = "Both lungs";
-pub const RIGHT: &str = "Right";
-pub const LEFT: &str = "Left";
-pub const FEET: &str = "feet";
-pub const HEAD: &str = "head";
-pub const KEY_IMAGES_TITLE: &str = "Key images";
-pub const CHECKS_TITLE: &str = "Acquisition checks";
-pub const NO_CHECKS: &str = "No checks were made.";
-pub const CHECK_COLUMNS: [&str; 5] = ["Check", "Found", "Limit", "Verdict", "In words"];
-pub const LIMITS_TITLE: &str = "Limits";
-pub const PROVENANCE_TITLE: &str = "Provenance";
-pub const READER_TITLE: &str = "Reader";
-pub const REASON: &str = "Reason";
-pub const NAME: &str = "Name";
-pub const DATE: &str = "Date";
-pub const SIGNATURE: &str = "Signature";
-
-/// Printed where a header says nothing.
-pub const NOT_GIVEN: &str = "not given";
-
-/// Under the picture of both lungs.
-pub const SOLID: &str = "The lungs from front and back. Violet: raised difference.";
+use crate::base::language::{Language, Phrase};
 
 /// The title of the document: the number, and nothing of the patient.
 #[must_use]
-pub fn title(number: &str) -> String {
-    format!("{HEADING} {number}")
+pub fn title(language: Language, number: &str) -> String {
+    format!("{} {number}", HEADING.of(language))
 }
 
 #[must_use]
-pub fn made(moment: &str) -> String {
-    format!("Report of {}", self::moment(moment))
+pub fn made(language: Language, moment: &str) -> String {
+    let moment = self::moment(moment);
+    match language {
+        Language::English => format!("Report of {moment}"),
+        Language::German => format!("Bericht vom {moment}"),
+        Language::Spanish => format!("Informe del {moment}"),
+        Language::French => format!("Compte rendu du {moment}"),
+        Language::Persian => format!("گزارش {moment}"),
+    }
+}
+
+/// "Result: Cannot decide".
+#[must_use]
+pub fn labelled(language: Language, label: &str, value: &str) -> String {
+    match language {
+        Language::French => format!("{label}\u{a0}: {value}"),
+        _ => format!("{label}: {value}"),
+    }
+}
+
+/// The banner behind its first sentence.
+#[must_use]
+pub fn banner_rest(language: Language) -> &'static str {
+    let (whole, short) = (BANNER.of(language), BANNER_SHORT.of(language));
+    let rest = whole.strip_prefix(short).unwrap_or(whole);
+    rest.trim_start_matches(['.', ' '])
 }
 
 /// Where the box stands, and which one it is.
@@ -151,159 +60,251 @@ pub fn place(report: &Report) -> String {
 
 /// What stands under the bars.
 #[must_use]
-pub fn probability_note(model: &ModelFacts) -> String {
-    let tick = model.thresholds.map_or("", |_| THRESHOLDS);
-    let parts = [&model.calibration, PROBABILITIES, tick].into_iter();
+pub fn probability_note(language: Language, model: &ModelFacts) -> String {
+    let tick = model.thresholds.map_or("", |_| THRESHOLDS.of(language));
+    let parts = [&model.calibration, PROBABILITIES.of(language), tick].into_iter();
     let parts: Vec<&str> = parts.filter(|text| !text.is_empty()).collect();
     parts.join(" ")
 }
 
 /// What stands under the shares.
 #[must_use]
-pub fn involvement_note(analysed: &Analysed) -> String {
+pub fn involvement_note(language: Language, analysed: &Analysed) -> String {
     let part = analysed.involvement;
-    format!(
-        "By height: upper third {}, middle {}, lower {}. {INVOLVEMENT} Lung volume right {:.1} l, \
-         left {:.1} l.",
-        percent(part.upper_percent),
-        percent(part.middle_percent),
-        percent(part.lower_percent),
-        analysed.lungs.right_ml / 1000.0,
-        analysed.lungs.left_ml / 1000.0
-    )
+    let share = |value| percent(language, value);
+    let litres = |ml: f32| language.decimals(&format!("{:.1}", ml / 1000.0));
+    let (upper, middle, lower) = (
+        share(part.upper_percent),
+        share(part.middle_percent),
+        share(part.lower_percent),
+    );
+    let (right, left) = (
+        litres(analysed.lungs.right_ml),
+        litres(analysed.lungs.left_ml),
+    );
+    let note = INVOLVEMENT.of(language);
+    match language {
+        Language::English => format!(
+            "By height: upper third {upper}, middle {middle}, lower {lower}. {note} Lung volume \
+             right {right} l, left {left} l."
+        ),
+        Language::German => format!(
+            "Nach Höhe: oberes Drittel {upper}, mittleres {middle}, unteres {lower}. {note} \
+             Lungenvolumen rechts {right} l, links {left} l."
+        ),
+        Language::Spanish => format!(
+            "Por altura: tercio superior {upper}, medio {middle}, inferior {lower}. {note} \
+             Volumen pulmonar derecho {right} l, izquierdo {left} l."
+        ),
+        Language::French => format!(
+            "En hauteur\u{a0}: tiers supérieur {upper}, moyen {middle}, inférieur {lower}. {note} \
+             Volume pulmonaire droit {right} l, gauche {left} l."
+        ),
+        Language::Persian => format!(
+            "بر پایه ارتفاع: یک‌سوم بالا {upper}، میانی {middle}، پایین {lower}. {note} حجم ریه \
+             راست {right} لیتر، چپ {left} لیتر."
+        ),
+    }
 }
 
 /// A key image for those who cannot see it.
 #[must_use]
-pub fn key_image(image: &KeyImage) -> String {
-    format!(
-        "Slice {} of {} as acquired, and the same slice with the difference map; {} of its lung \
-         is involved.",
-        image.slice,
-        image.of,
-        percent(image.percent)
-    )
-}
-
-#[must_use]
-pub fn key_caption(image: &KeyImage) -> String {
-    format!(
-        "slice {} of {}, z {:.1} mm",
-        image.slice, image.of, image.position_mm
-    )
-}
-
-#[must_use]
-pub fn key_share(image: &KeyImage) -> String {
-    format!("{} of the lung", percent(image.percent))
-}
-
-#[must_use]
-pub fn caveats_title(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Analysed(_) => "Read this with the result",
-        Outcome::NotAnalysed { .. } => "What else was seen",
+pub fn key_image(language: Language, image: &KeyImage) -> String {
+    let (slice, of) = (image.slice, image.of);
+    let share = percent(language, image.percent);
+    match language {
+        Language::English => format!(
+            "Slice {slice} of {of} as acquired, and the same slice with the difference map; {share} \
+             of its lung is involved."
+        ),
+        Language::German => format!(
+            "Schicht {slice} von {of} wie aufgenommen und dieselbe Schicht mit der Differenzkarte; \
+             {share} ihrer Lunge sind beteiligt."
+        ),
+        Language::Spanish => format!(
+            "Corte {slice} de {of} tal como se adquirió y el mismo corte con el mapa de \
+             diferencias; {share} de su pulmón está afectado."
+        ),
+        Language::French => format!(
+            "Coupe {slice} sur {of} telle qu'acquise et la même coupe avec la carte des \
+             différences\u{a0}; {share} de son poumon est atteint."
+        ),
+        Language::Persian => format!(
+            "برش {slice} از {of} به صورت اصلی و همان برش با نقشه تفاوت؛ {share} ریه در آن درگیر است."
+        ),
     }
 }
 
-/// What the software did not look for, the limits of the model and those of any.
+/// Which slice of how many.
 #[must_use]
-pub fn all_limits(of_model: &[String]) -> Vec<String> {
-    let not = NOT_LOOKED_FOR.join(", ");
-    let mut all = vec![format!("The software did not look for: {not}.")];
+pub fn slice(language: Language, image: &KeyImage) -> String {
+    let (slice, of) = (image.slice, image.of);
+    match language {
+        Language::English => format!("slice {slice} of {of}"),
+        Language::German => format!("Schicht {slice} von {of}"),
+        Language::Spanish => format!("corte {slice} de {of}"),
+        Language::French => format!("coupe {slice} sur {of}"),
+        Language::Persian => format!("برش {slice} از {of}"),
+    }
+}
+
+#[must_use]
+pub fn key_caption(language: Language, image: &KeyImage) -> String {
+    let slice = slice(language, image);
+    let z = language.ltr(&format!("z {} mm", language.number(image.position_mm, 1)));
+    let comma = if language.runs_left() { '،' } else { ',' };
+    format!("{slice}{comma} {z}")
+}
+
+#[must_use]
+pub fn key_share(language: Language, image: &KeyImage) -> String {
+    let share = percent(language, image.percent);
+    match language {
+        Language::English => format!("{share} of the lung"),
+        Language::German => format!("{share} der Lunge"),
+        Language::Spanish => format!("{share} del pulmón"),
+        Language::French => format!("{share} du poumon"),
+        Language::Persian => format!("{share} ریه"),
+    }
+}
+
+/// What the software did not look for, the limits of the model and those of any. The model's stand
+/// as its card has them.
+#[must_use]
+pub fn all_limits(language: Language, of_model: &[String]) -> Vec<String> {
+    let comma = if language.runs_left() { "، " } else { ", " };
+    let not = NOT_LOOKED_FOR
+        .map(|finding| finding.of(language))
+        .join(comma);
+    let mut all = vec![match language {
+        Language::English => format!("The software did not look for: {not}."),
+        Language::German => format!("Die Software hat nicht gesucht nach: {not}."),
+        Language::Spanish => format!("El programa no ha buscado: {not}."),
+        Language::French => format!("Le logiciel n'a pas recherché\u{a0}: {not}."),
+        Language::Persian => format!("نرم‌افزار به دنبال این موارد نبوده است: {not}."),
+    }];
     all.extend_from_slice(of_model);
-    all.extend(LIMITS.map(str::to_owned));
+    all.extend(LIMITS.map(|limit| limit.of(language).to_owned()));
     all
 }
 
 /// What a reader can tick.
 #[must_use]
-pub fn opinions(outcome: &Outcome) -> [&'static str; 2] {
-    match outcome {
-        Outcome::Analysed(_) => ["I agree with the result", "I disagree with the result"],
-        Outcome::NotAnalysed { .. } => ["The refusal was right", "The study was usable"],
-    }
-}
-
-/// The name of a check for people. Codes that are not known here are made readable.
-#[must_use]
-pub fn check(code: &str) -> String {
-    let known = match code {
-        "class" | "scout" | "dose_page" | "screen_capture" | "not_ct" | "reformat"
-        | "projection" => "Kind of image",
-        "orientation" | "not_axial" | "no_geometry" => "Orientation",
-        "spacing" | "spaced_hrct" => "Slice spacing",
-        "continuity" => "Missing slices",
-        "length" => "Length of the scan",
-        "rescale" => "Scale of values",
-        "contrast" => "Contrast medium",
-        "image_data" | "multi_frame" | "concatenation" | "empty" => "Image data",
-        "two_patients" => "Patient",
-        "hounsfield" => "Hounsfield units",
-        "blood" => "Density of blood",
-        _ => "",
+pub fn opinions(language: Language, outcome: &Outcome) -> [&'static str; 2] {
+    let opinions = match outcome {
+        Outcome::Analysed(_) => [
+            Phrase {
+                en: "I agree with the result",
+                de: "Ich stimme dem Ergebnis zu",
+                es: "Estoy de acuerdo con el resultado",
+                fr: "D'accord avec le résultat",
+                fa: "با نتیجه موافقم",
+            },
+            Phrase {
+                en: "I disagree with the result",
+                de: "Ich stimme nicht zu",
+                es: "No estoy de acuerdo",
+                fr: "Pas d'accord",
+                fa: "با نتیجه موافق نیستم",
+            },
+        ],
+        Outcome::NotAnalysed { .. } => [
+            Phrase {
+                en: "The refusal was right",
+                de: "Die Ablehnung war richtig",
+                es: "El rechazo fue correcto",
+                fr: "Le refus était justifié",
+                fa: "رد اسکن درست بود",
+            },
+            Phrase {
+                en: "The study was usable",
+                de: "Die Untersuchung war verwendbar",
+                es: "El estudio era utilizable",
+                fr: "L'examen était utilisable",
+                fa: "اسکن قابل استفاده بود",
+            },
+        ],
     };
-    if !known.is_empty() {
-        return known.to_owned();
-    }
-    let words = code.replace('_', " ");
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => "(no name)".to_owned(),
+    opinions.map(|phrase| phrase.of(language))
+}
+
+/// On what the probabilities were calibrated, in the words of the model's card.
+#[must_use]
+pub fn calibrated_on(language: Language, data: &str) -> String {
+    match language {
+        Language::English => format!("The probabilities were calibrated on {data}."),
+        Language::German => format!("Die Wahrscheinlichkeiten wurden kalibriert an: {data}."),
+        Language::Spanish => format!("Probabilidades calibradas con: {data}."),
+        Language::French => format!("Probabilités calibrées sur\u{a0}: {data}."),
+        Language::Persian => format!("احتمال‌ها با این داده‌ها کالیبره شده‌اند: {data}."),
     }
 }
 
-/// A verdict of the acquisition checks, as it is printed.
+/// Page so many of so many.
 #[must_use]
-pub fn verdict(word: &str) -> &str {
-    match word {
-        "pass" => "Pass",
-        "warn" => "Warning",
-        "refuse" => "Refused",
-        other => other,
+pub fn page(language: Language, page: usize, of: usize) -> String {
+    match language {
+        Language::English => format!("page {page} of {of}"),
+        Language::German => format!("Seite {page} von {of}"),
+        Language::Spanish => format!("página {page} de {of}"),
+        Language::French => format!("page {page} sur {of}"),
+        Language::Persian => format!("صفحه {page} از {of}"),
     }
 }
 
 /// A probability. The last digits of a network are no information, and no scan is certain.
 #[must_use]
-pub fn probability(p: f32) -> String {
+pub fn probability(language: Language, p: f32) -> String {
     if !p.is_finite() {
         "?".to_owned()
     } else if p > 0.99 {
-        "> 0.99".to_owned()
+        language.ltr(&language.decimals("> 0.99"))
     } else if p < 0.01 {
-        "< 0.01".to_owned()
+        language.ltr(&language.decimals("< 0.01"))
     } else {
-        format!("{p:.2}")
+        language.decimals(&format!("{p:.2}"))
     }
 }
 
 /// A share in percent: whole numbers from 10, one decimal below.
 #[must_use]
-pub fn percent(share: f32) -> String {
+pub fn percent(language: Language, share: f32) -> String {
     if !share.is_finite() {
         "?".to_owned()
     } else if share >= 9.95 {
-        format!("{share:.0} %")
+        language.percent(&format!("{share:.0}"))
     } else {
         // The maximum takes the sign off a negative zero.
-        format!("{:.1} %", share.max(0.0))
+        language.percent(&format!("{:.1}", share.max(0.0)))
     }
 }
 
 /// The distance of a scan to the training data, against the card's limit.
 #[must_use]
-pub fn distance(value: f32, limit: f32) -> String {
+pub fn distance(language: Language, value: f32, limit: f32) -> String {
     if !value.is_finite() || !limit.is_finite() || limit <= 0.0 {
-        return "Distance to the training data: not measured with this model.".to_owned();
+        return UNMEASURED.of(language).to_owned();
     }
-    let says = if value <= limit {
-        "The scan resembles those the model was trained on."
-    } else {
-        "The scan is unlike those the model was trained on."
-    };
-    format!("Distance to the training data: {value:.1}, limit {limit:.1}. {says}")
+    let says = if value <= limit { LIKE } else { UNLIKE }.of(language);
+    let (value, limit) = (
+        language.decimals(&format!("{value:.1}")),
+        language.decimals(&format!("{limit:.1}")),
+    );
+    match language {
+        Language::English => {
+            format!("Distance to the training data: {value}, limit {limit}. {says}")
+        }
+        Language::German => {
+            format!("Abstand zu den Trainingsdaten: {value}, Grenze {limit}. {says}")
+        }
+        Language::Spanish => {
+            format!("Distancia a los datos de entrenamiento: {value}, límite {limit}. {says}")
+        }
+        Language::French => {
+            format!("Distance aux données d'entraînement\u{a0}: {value}, limite {limit}. {says}")
+        }
+        Language::Persian => format!("فاصله تا داده‌های آموزش: {value}، حد {limit}. {says}"),
+    }
 }
 
 /// A patient's name as a person writes it, from the five parts of a DICOM name.
@@ -365,25 +366,25 @@ mod tests {
 
     #[test]
     fn unknown_checks_get_a_readable_name() {
-        assert_eq!(check("spacing"), "Slice spacing");
-        assert_eq!(check("gantry_tilt"), "Gantry tilt");
-        assert_eq!(check(""), "(no name)");
+        assert_eq!(check(Language::English, "spacing"), "Slice spacing");
+        assert_eq!(check(Language::English, "gantry_tilt"), "Gantry tilt");
+        assert_eq!(check(Language::English, ""), "(no name)");
     }
 
     #[test]
     fn no_probability_is_printed_as_certain() {
-        assert_eq!(probability(0.999), "> 0.99");
-        assert_eq!(probability(0.913), "0.91");
-        assert_eq!(probability(0.0004), "< 0.01");
-        assert_eq!(probability(f32::NAN), "?");
+        assert_eq!(probability(Language::English, 0.999), "> 0.99");
+        assert_eq!(probability(Language::English, 0.913), "0.91");
+        assert_eq!(probability(Language::English, 0.0004), "< 0.01");
+        assert_eq!(probability(Language::English, f32::NAN), "?");
     }
 
     #[test]
     fn percents_have_as_many_digits_as_they_deserve() {
-        assert_eq!(percent(-0.0), "0.0 %");
-        assert_eq!(percent(3.12), "3.1 %");
-        assert_eq!(percent(9.96), "10 %");
-        assert_eq!(percent(42.4), "42 %");
+        assert_eq!(percent(Language::English, -0.0), "0.0 %");
+        assert_eq!(percent(Language::English, 3.12), "3.1 %");
+        assert_eq!(percent(Language::English, 9.96), "10 %");
+        assert_eq!(percent(Language::English, 42.4), "42 %");
     }
 
     #[test]
@@ -397,8 +398,8 @@ mod tests {
 
     #[test]
     fn a_scan_beyond_the_limit_is_called_unlike() {
-        assert!(distance(12.0, 9.0).contains("unlike"));
-        assert!(distance(3.0, 9.0).contains("resembles"));
-        assert!(distance(f32::NAN, 9.0).contains("not measured"));
+        assert!(distance(Language::English, 12.0, 9.0).contains("unlike"));
+        assert!(distance(Language::English, 3.0, 9.0).contains("resembles"));
+        assert!(distance(Language::English, f32::NAN, 9.0).contains("not measured"));
     }
 }

@@ -44,7 +44,8 @@ impl Watch {
         match Status::read(&self.file) {
             Ok(mut status) => match believe(status.written_ms, now_ms) {
                 None => {
-                    status.stick = sticks::message(&self.sticks).or(status.stick);
+                    let said = sticks::message(&self.sticks, status.language);
+                    status.stick = said.or(status.stick);
                     Signal::Live(status)
                 }
                 Some(lost) => Signal::Lost(lost),

@@ -17,6 +17,7 @@ pub mod shape;
 mod sticks;
 pub mod words;
 
+use crate::base::language::Language;
 use crate::status::Status;
 use canvas::Canvas;
 use jiff::{Timestamp, Zoned};
@@ -36,6 +37,8 @@ pub struct ScreenConfig {
     /// Has a folder for each stick that is in.
     pub sticks: PathBuf,
     pub panel: PanelChoice,
+    /// What is said in it where the status cannot be read.
+    pub language: Language,
     /// One picture, then stop.
     pub once: bool,
 }
@@ -104,6 +107,17 @@ pub enum Signal {
     Lost(Lost),
 }
 
+impl Signal {
+    /// The language of the status; `other` where there is none to believe.
+    #[must_use]
+    pub fn language(&self, other: Language) -> Language {
+        match self {
+            Signal::Live(status) => status.language,
+            Signal::Lost(_) => other,
+        }
+    }
+}
+
 /// Why the status cannot be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
@@ -119,7 +133,25 @@ pub enum Lost {
 /// Draws one picture.
 #[must_use]
 pub fn render(signal: &Signal, map: Option<&Picture>, panel: PanelSize, now: Clock) -> Canvas {
-    let items = scene::compose(signal, map.map(Picture::size), panel, now);
+    render_in(
+        signal.language(Language::default()),
+        signal,
+        map,
+        panel,
+        now,
+    )
+}
+
+/// The same in a language.
+#[must_use]
+pub fn render_in(
+    language: Language,
+    signal: &Signal,
+    map: Option<&Picture>,
+    panel: PanelSize,
+    now: Clock,
+) -> Canvas {
+    let items = scene::compose_in(language, signal, map.map(Picture::size), panel, now);
     scene::paint(&items, map, panel)
 }
 
@@ -136,7 +168,7 @@ pub fn run(config: ScreenConfig) -> Result<(), ScreenError> {
     let mut watch = Watch::new(config.status_file, config.sticks);
     let mut service = Service::default();
     loop {
-        let shown = show(panel.as_mut(), &mut watch);
+        let shown = show(panel.as_mut(), &mut watch, config.language);
         if config.once {
             return match shown? {
                 Shown::Picture => Ok(()),
@@ -155,7 +187,7 @@ enum Shown {
     NoDisplay,
 }
 
-fn show(panel: &mut dyn Panel, watch: &mut Watch) -> Result<Shown, PanelError> {
+fn show(panel: &mut dyn Panel, watch: &mut Watch, language: Language) -> Result<Shown, PanelError> {
     let Some(size) = panel.size()? else {
         return Ok(Shown::NoDisplay);
     };
@@ -166,7 +198,8 @@ fn show(panel: &mut dyn Panel, watch: &mut Watch) -> Result<Shown, PanelError> {
         minute: now.minute().unsigned_abs(),
         second: now.second().unsigned_abs(),
     };
-    let canvas = render(&signal, watch.map(&signal), size, clock);
+    let language = signal.language(language);
+    let canvas = render_in(language, &signal, watch.map(&signal), size, clock);
     panel.present(&canvas)?;
     Ok(Shown::Picture)
 }

@@ -6,7 +6,10 @@
 use super::early::{Plane, Ready};
 use super::measure::image_facts;
 use super::pictures::key_images;
+use super::said::{self, Said, Stop};
+use super::words::Trouble;
 use crate::base::ident::Private;
+use crate::base::language::Language;
 use crate::finding::calibrate::{distance, probabilities};
 use crate::finding::decide::{Needed, decide};
 use crate::finding::difference::difference;
@@ -15,7 +18,7 @@ use crate::finding::{Caveat, involvement, keyslices, lungs};
 use crate::infer::{Bundle, InferError, Model, Progress};
 use crate::report::{self, Analysed, CheckRow, Outcome, Patient, Seconds, StudyFacts};
 use crate::study::assemble::{Stack, Upright, assemble};
-use crate::study::check::{self, Check, Limits, Say, Verdict};
+use crate::study::check::{self, Check, Limits, Verdict};
 use crate::study::choose::choose;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
@@ -31,6 +34,9 @@ use std::time::Instant;
 
 /// Rows of the product's check table of which two warnings together weaken a result.
 const WEAKENING: [u8; 5] = [3, 6, 7, 8, 10];
+
+/// The texts of a run are English; [`Said`] puts them into other languages.
+const ENGLISH: Language = Language::English;
 
 /// Where the images of a study are.
 pub struct Images<'a> {
@@ -58,6 +64,8 @@ pub struct Analysis {
     pub inside: Option<Inside>,
     /// The series that was analysed, when one was chosen.
     pub chosen: Option<Chosen>,
+    /// What the texts above were made from, for other languages than English.
+    pub said: Said,
 }
 
 /// The slices that were analysed, and where on them the difference is raised.
@@ -95,33 +103,16 @@ impl Analysis {
             difference: None,
             inside: None,
             chosen: None,
+            said: Said::default(),
         }
     }
 }
 
-/// Why a run has no result.
-struct Stop {
-    code: String,
-    reason: String,
-    action: String,
-}
-
-impl Stop {
-    fn new(code: &str, reason: impl Into<String>, action: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            reason: reason.into(),
-            action: action.into(),
-        }
-    }
-
-    fn check(check: &Check) -> Self {
-        let say = check.say.as_ref();
-        Self::new(
-            check.code,
-            say.map(Say::sentence).unwrap_or_default(),
-            say.map(Say::action).unwrap_or_default(),
-        )
+impl Analysis {
+    /// Takes the checks as they stand now.
+    fn judged(&mut self, checks: &[Check]) {
+        self.checks = said::rows(checks, ENGLISH);
+        self.said.checks = checks.to_vec();
     }
 }
 
@@ -149,25 +140,21 @@ pub fn analyse_with(
     let mut run = Analysis::new(images);
     run.outcome = match walk(images, model, limits, progress, ready, &mut run) {
         Ok(analysed) => Outcome::Analysed(Box::new(analysed)),
-        Err(stop) => Outcome::NotAnalysed {
-            code: stop.code,
-            reason: stop.reason,
-            action: stop.action,
-        },
+        Err(stop) => {
+            let outcome = Outcome::NotAnalysed {
+                code: stop.code().into(),
+                reason: stop.reason(ENGLISH),
+                action: stop.action(ENGLISH).into(),
+            };
+            run.said.stop = Some(stop);
+            outcome
+        }
     };
-    let warned = run.checks.iter().filter(|row| row.verdict == "warn");
-    run.caveats.extend(warned.map(|row| Caveat {
-        code: row.code.clone(),
-        words: row.words.clone(),
-    }));
     let decoded = run.checks.iter().any(|row| row.code == "image_data");
-    if images.unreadable > 0 && !decoded {
-        let count = images.unreadable;
-        run.caveats.push(Caveat {
-            code: "unreadable".into(),
-            words: Say::Unreadable { count }.sentence(),
-        });
+    if !decoded {
+        run.said.unreadable = images.unreadable;
     }
+    run.caveats = said::caveats(&run.checks, run.said.unreadable, ENGLISH);
     run.seconds.all = begun.elapsed().as_secs_f64();
     run
 }
@@ -179,7 +166,9 @@ pub fn checks(images: &Images, recipe: Recipe, limits: &Limits) -> Checked {
     let mut run = Analysis::new(images);
     let prepared = prepare(images, &|| Ok(recipe), limits, Ready::default(), &mut run);
     Checked {
-        refused: prepared.err().map(|stop| (stop.reason, stop.action)),
+        refused: prepared
+            .err()
+            .map(|stop| (stop.reason(ENGLISH), stop.action(ENGLISH).to_owned())),
         checks: run.checks,
     }
 }
@@ -212,27 +201,24 @@ fn prepare(
     let mut assembly = assemble(headers);
     let choice = choose(&assembly, headers).map_err(|refusal| {
         let check = check::unfit(refusal);
-        run.checks = rows(std::slice::from_ref(&check));
-        Stop::check(&check)
+        run.judged(std::slice::from_ref(&check));
+        Stop::Check(Box::new(check))
     })?;
     if choice.stack >= assembly.stacks.len() {
-        return Err(Stop::new(
-            "internal",
-            "An internal error stopped the analysis.",
-            "Please send it again.",
-        ));
+        return Err(Stop::Trouble(Trouble::Internal(None)));
     }
     let stack = assembly.stacks.swap_remove(choice.stack);
-    describe(&mut run.study, &stack, headers, &choice.why);
+    describe(&mut run.study, &stack, headers, &choice.why.words(ENGLISH));
+    run.said.why = Some(choice.why);
     run.chosen = Some(Chosen {
         slices: stack.slices.clone(),
         region: None,
     });
 
     let mut checks = check::acquisition(&stack, headers, limits);
-    run.checks = rows(&checks);
+    run.judged(&checks);
     if let Some(refused) = check::refusal(&checks) {
-        return Err(Stop::check(refused));
+        return Err(Stop::Check(Box::new(refused.clone())));
     }
     let recipe = recipe()?;
 
@@ -260,9 +246,9 @@ fn prepare(
         let facts = image_facts(&input, &air, recipe.profile);
         checks.extend(check::image(&facts, limits));
     }
-    run.checks = rows(&checks);
+    run.judged(&checks);
     if let Some(refused) = check::refusal(&checks) {
-        return Err(Stop::check(refused));
+        return Err(Stop::Check(Box::new(refused.clone())));
     }
     // Two checks of one row, such as contrast medium in the header and in the picture, see one thing.
     let weak = checks
@@ -285,15 +271,7 @@ fn walk(
     ready: Ready,
     run: &mut Analysis,
 ) -> Result<Analysed, Stop> {
-    let trusted = || {
-        model.map_err(|why| {
-            Stop::new(
-                "model",
-                format!("The model cannot be trusted: {why}."),
-                "Please call service.",
-            )
-        })
-    };
+    let trusted = || model.map_err(|why| Stop::Trouble(Trouble::Model(why.to_owned())));
     let recipe = || trusted().map(|bundle| bundle.card().recipe());
     let Prepared {
         stack,
@@ -304,13 +282,7 @@ fn walk(
     let bundle = trusted()?;
     let card = bundle.card();
 
-    let internal = |error: InferError| {
-        Stop::new(
-            "internal",
-            format!("An internal error stopped the analysis: {error}."),
-            "",
-        )
-    };
+    let internal = |error: InferError| Stop::Trouble(Trouble::Internal(Some(error.to_string())));
     let clock = Instant::now();
     let clean = reconstruct(bundle, &input.unit, ready, progress).map_err(internal)?;
     run.seconds.denoise = clock.elapsed().as_secs_f64();
@@ -353,7 +325,8 @@ fn walk(
         covid19,
         cap,
     };
-    let (decision, undecided_because) = decide(p, needed, far, card.decision.distance_limit, weak);
+    let (decision, doubt) = decide(p, needed, far, card.decision.distance_limit, weak);
+    run.said.doubt = doubt;
     if let Some(chosen) = &mut run.chosen {
         chosen.region = Some(shown.region);
     }
@@ -364,7 +337,7 @@ fn walk(
     });
     Ok(Analysed {
         decision,
-        undecided_because,
+        undecided_because: doubt.map(|doubt| doubt.words(ENGLISH)).unwrap_or_default(),
         p,
         involvement: involved.share,
         lungs: lungs.facts,
@@ -435,14 +408,12 @@ fn unusable(
         InputError::Decode { slice, source } => {
             let damaged = Some((slice + 1, source.to_string()));
             let check = check::image_data(slices, lossy, images.unreadable, damaged);
-            run.checks.extend(rows(std::slice::from_ref(&check)));
-            Stop::check(&check)
+            run.checks
+                .extend(said::rows(std::slice::from_ref(&check), ENGLISH));
+            run.said.checks.push(check.clone());
+            Stop::Check(Box::new(check))
         }
-        other => Stop::new(
-            "unusable",
-            format!("The images cannot be used: {other}."),
-            "Please resend the series.",
-        ),
+        other => Stop::Trouble(Trouble::Unusable(other.to_string())),
     }
 }
 
@@ -481,24 +452,6 @@ fn reconstruct(
         return Err(InferError::Dead);
     }
     Ok(clean)
-}
-
-fn rows(checks: &[Check]) -> Vec<CheckRow> {
-    checks
-        .iter()
-        .map(|c| CheckRow {
-            code: c.code.into(),
-            value: c.value.clone(),
-            limit: c.limit.clone(),
-            verdict: match c.verdict {
-                Verdict::Pass => "pass",
-                Verdict::Warn => "warn",
-                Verdict::Refuse => "refuse",
-            }
-            .into(),
-            words: c.words(),
-        })
-        .collect()
 }
 
 fn patient(headers: &[Header]) -> Patient {

@@ -9,7 +9,7 @@
 //! in a table as proposals for the list of callers. The file carries its end, so that a restart does
 //! not prolong it, and the loop's own clock bounds it as well, so that no clock does.
 
-use super::clock;
+use super::{clock, words};
 use crate::base::crowd::Crowd;
 use crate::config::Config;
 use crate::reception::dimse::Failure;
@@ -199,7 +199,7 @@ impl Callers {
             Why::UnknownAddress | Why::BadCallingTitle | Why::BadCalledTitle
         );
         if listed && !who.calling.is_empty() {
-            let words = words(config, &who, why);
+            let words = told(config, &who, why);
             self.refused = Some(Refused { words, at: now });
             self.learn(config, &who);
         }
@@ -299,14 +299,14 @@ fn outcome(why: &Why) -> (&'static str, String) {
     }
 }
 
-fn words(config: &Config, who: &Caller, why: &Why) -> String {
-    let (calling, ip) = (&who.calling, who.peer.ip());
+fn told(config: &Config, who: &Caller, why: &Why) -> String {
+    let (language, calling) = (config.language, who.calling.as_str());
+    let ip = who.peer.ip().to_string();
     match why {
-        Why::BadCalledTitle => format!(
-            "{calling} at {ip} calls \"{}\", this is \"{}\"",
-            who.called, config.ae_title
-        ),
-        _ => format!("{calling} at {ip} is not on the list of callers"),
+        Why::BadCalledTitle => {
+            words::wrong_title(language, (calling, &ip), &who.called, &config.ae_title)
+        }
+        _ => words::not_listed(language, calling, &ip),
     }
 }
 

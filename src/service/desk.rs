@@ -14,7 +14,7 @@ use super::run::Note;
 use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
-use super::{clock, files};
+use super::{clock, files, words};
 use crate::base::disk::{Disk, RealDisk};
 use crate::config::Config;
 use crate::reception::Event as Door;
@@ -65,9 +65,6 @@ pub(super) enum Event {
     Tick,
     Stop,
 }
-
-/// What the wall says when a UID is taken already: pictures of two patients may be mixed up.
-const MIXED_UP: &str = "An image was refused: its number is that of another one";
 
 /// The service loop's own state.
 pub(super) struct Desk {
@@ -315,7 +312,7 @@ impl Desk {
             } => {
                 self.callers.not_stored(association, failure);
                 if failure == Failure::DuplicateInstance {
-                    self.scene.notice = Some((MIXED_UP.to_owned(), now));
+                    self.scene.notice = Some((words::MIXED_UP, now));
                 }
             }
             Door::Closed {
@@ -330,19 +327,19 @@ impl Desk {
                 if let Some(study) = self.repeated.take() {
                     self.show_again(&study, now);
                 }
-                if let Some(words) = self.upkeep.set_aside(&self.store) {
-                    self.scene.notice = Some((words, now));
+                if self.upkeep.set_aside(&self.store) {
+                    self.scene.notice = Some((words::SET_ASIDE, now));
                 }
-                let words = if interrupted {
+                let how = if interrupted {
                     format!("{how}, interrupted")
                 } else {
                     how.to_string()
                 };
                 trail::note(Trail::Closed {
-                    how: words.clone(),
+                    how: how.clone(),
                     instances,
                 });
-                self.callers.closed(association, &words, instances, bytes);
+                self.callers.closed(association, &how, instances, bytes);
             }
             Door::Lost(count) => {
                 log::warn!("{count} events of the port were lost");
@@ -513,7 +510,7 @@ impl Desk {
                     done.report,
                     done.seconds
                 );
-                self.scene.trouble.clear();
+                self.scene.trouble = None;
                 if let Ok(Some(row)) = self.store.study(study) {
                     self.scene.last = Some((done.clone(), row, now));
                 }
@@ -521,7 +518,7 @@ impl Desk {
             }
             Err(trouble) => {
                 log::error!("a study could not be finished: {trouble}");
-                self.scene.trouble = "A result cannot be stored".into();
+                self.scene.trouble = Some(words::NOT_STORED);
                 self.rest_until = now + REST;
                 // Tried again when the disk or the database answers; attempts are counted.
                 if self.queue.push_back(study.to_owned()).is_err() {
@@ -534,7 +531,7 @@ impl Desk {
 
     fn trouble(&mut self, trouble: &StoreError) {
         crate::limited!(log::Level::Error, "{trouble}");
-        self.scene.trouble = "The database does not answer".into();
+        self.scene.trouble = Some(words::DATABASE_SILENT);
     }
 
     fn refresh(&mut self) {

@@ -4,7 +4,7 @@
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
 //! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study
 //! while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past their
-//! time, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
+//! time, [`words`] has what the service says in the box's languages, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
 //! and [`desk`] is its loop, in which everything that can wake it is one closed enum.
 
 pub mod analyse;
@@ -24,10 +24,12 @@ mod pictures;
 mod results;
 mod retention;
 mod run;
+mod said;
 pub mod source;
 mod starting;
 mod trail;
 mod wall;
+mod words;
 pub mod worker;
 
 pub use callers::{LEARN_FOR, begin_learning, end_learning};

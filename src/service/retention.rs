@@ -47,14 +47,17 @@ impl Upkeep {
         self.told = store.quarantined(None).map_or(0, |(_, newest)| newest);
     }
 
-    /// The words for the wall when images were set aside since the last question.
-    pub fn set_aside(&mut self, store: &Store) -> Option<String> {
-        let (_, newest) = store.quarantined(None).ok()?;
-        (newest > self.told).then(|| {
+    /// Whether images were set aside since the last question.
+    pub fn set_aside(&mut self, store: &Store) -> bool {
+        let Ok((_, newest)) = store.quarantined(None) else {
+            return false;
+        };
+        let new = newest > self.told;
+        if new {
             self.told = newest;
             log::warn!("images came again with other content; the first ones count");
-            "Images came again with other content: the first ones count".to_owned()
-        })
+        }
+        new
     }
 
     /// Removes the images of one study, if a round is due.

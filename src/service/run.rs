@@ -185,7 +185,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.spawn(wake(to_loop.clone(), options.stop));
 
     let (jobs, work) = std::sync::mpsc::sync_channel::<String>(1);
-    let model_name = super::worker::model_facts(&model);
+    let model_name = super::worker::model_facts(&model, config.language);
     let model_fault = (*model).as_ref().err().cloned().unwrap_or_default();
     let worker = Worker {
         config: config.clone(),

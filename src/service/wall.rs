@@ -1,7 +1,8 @@
 //! What the wall shows: the one [`Status`] that follows from all that is going on.
 
-use super::clock;
 use super::worker::{Done, from_file_word};
+use super::{clock, words};
+use crate::base::language::{Language, Phrase};
 use crate::config::Config;
 use crate::reception::Access;
 use crate::spool::Level;
@@ -29,9 +30,9 @@ pub struct Scene {
     pub last: Option<(Done, StudyRow, Duration)>,
     pub recent: Vec<StudyRow>,
     /// What a person ought to know for a while, and since when.
-    pub notice: Option<(String, Duration)>,
+    pub notice: Option<(Phrase, Duration)>,
     /// The store or the spool does not answer.
-    pub trouble: String,
+    pub trouble: Option<Phrase>,
     /// Whether an archive has not answered for long; nothing where there is none.
     pub pacs_silent: Option<bool>,
     /// A caller that was refused a short while ago, in words.
@@ -54,7 +55,7 @@ pub struct Running {
 /// Composes the status. `now` is the service's monotonic clock.
 #[must_use]
 pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> Status {
-    let mut causes = causes(scene, now);
+    let mut causes = causes(scene, config.language, now);
     let state = if causes.is_empty() {
         ready(scene)
     } else {
@@ -74,6 +75,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
         schema: SCHEMA,
         written_ms: clock::now_ms(),
         place: config.place,
+        language: config.language,
         state,
         hidden_causes: u16::try_from(hidden).unwrap_or(u16::MAX),
         queue: scene.recent.iter().take(5).map(row).collect(),
@@ -108,7 +110,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
 }
 
 /// All that applies, by priority: red, yellow, receiving, analysing, result.
-fn causes(scene: &Scene, now: Duration) -> Vec<State> {
+fn causes(scene: &Scene, language: Language, now: Duration) -> Vec<State> {
     let mut causes = Vec::new();
     if scene.starting {
         causes.push(State::Starting);
@@ -116,17 +118,17 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
     }
     if matches!(scene.disk, Some((Level::Stop, _))) {
         causes.push(State::NotReceiving {
-            cause: "Disk full".into(),
+            cause: words::DISK_FULL.of(language).into(),
         });
     }
-    if !scene.trouble.is_empty() {
+    if let Some(trouble) = scene.trouble {
         causes.push(State::NotReceiving {
-            cause: scene.trouble.clone(),
+            cause: trouble.of(language).into(),
         });
     }
     if !scene.model_fault.is_empty() {
         causes.push(State::Attention {
-            cause: "Self-test failed: images are kept, not analysed".into(),
+            cause: words::SELF_TEST_FAILED.of(language).into(),
         });
     }
     let fresh = scene
@@ -145,34 +147,34 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
     }
     if let Some((Level::Low, percent)) = scene.disk {
         causes.push(State::Attention {
-            cause: format!("Disk {percent} % full"),
+            cause: words::disk_low(language, percent),
         });
     }
-    if let Some((words, at)) = &scene.notice
+    if let Some((notice, at)) = &scene.notice
         && now.saturating_sub(*at) < RESULT_STAYS
     {
         causes.push(State::Attention {
-            cause: words.clone(),
+            cause: notice.of(language).into(),
         });
     }
     if scene.pacs_silent == Some(true) {
         causes.push(State::Attention {
-            cause: "PACS does not answer".into(),
+            cause: words::PACS_SILENT.of(language).into(),
         });
     }
     if !clock_is_sane() {
         causes.push(State::Attention {
-            cause: "The clock is not set".into(),
+            cause: words::CLOCK_NOT_SET.of(language).into(),
         });
     }
     if let Some(until) = &scene.learning {
         causes.push(State::Attention {
-            cause: format!("New callers are noted until {until}"),
+            cause: words::learning(language, until),
         });
     }
-    if let Some(words) = &scene.refused {
+    if let Some(what) = &scene.refused {
         causes.push(State::Attention {
-            cause: format!("Refused: {words}"),
+            cause: words::refused(language, what),
         });
     }
     if let Some(images) = scene.receiving {

@@ -6,9 +6,10 @@
 use super::analyse::{Analysis, Images, analyse, analyse_with};
 use super::early::Early;
 use super::source::source;
-use super::{clock, files};
+use super::{clock, files, said, words};
 use crate::base::disk::{self, Disk};
 use crate::base::ident::ReportNo;
+use crate::base::language::Language;
 use crate::config::Config;
 use crate::finding::Decision;
 use crate::infer::{Bundle, Progress};
@@ -71,7 +72,7 @@ pub struct Worker {
 impl Done {
     /// A result that stood before: the study came again, and this is shown for it.
     #[must_use]
-    pub fn again(study_uid: &str, standing: &Standing, runtime: &Path) -> Self {
+    pub fn again(study_uid: &str, standing: &Standing, runtime: &Path, language: Language) -> Self {
         let json: serde_json::Value = serde_json::from_str(&standing.json).unwrap_or_default();
         let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
         let map = map_name(ReportNo(standing.report));
@@ -83,10 +84,7 @@ impl Done {
             action: text("action"),
             map: runtime.join(&map).is_file().then_some(map),
             demonstration: json["model"]["demonstration"].as_bool().unwrap_or(true),
-            note: format!(
-                "Already analysed at {}. Showing that result.",
-                clock::hour_minute(standing.made_ms)
-            ),
+            note: words::again(language, &clock::hour_minute(standing.made_ms)),
             seconds: standing.seconds,
             new: false,
         }
@@ -145,21 +143,14 @@ impl Worker {
         }
         let (aside, _) = self.store.quarantined(Some(study_uid))?;
         if aside > 0 {
-            analysis.caveats.push(crate::finding::Caveat {
-                code: "resent_with_changes".into(),
-                words: format!(
-                    "{aside} images came again with other content; the first ones were used."
-                ),
-            });
+            analysis
+                .caveats
+                .push(said::resent(aside, Language::English));
+            analysis.said.resent = aside;
         }
         // The same images again would not be here: see `service::desk`.
-        analysis.checks.push(CheckRow {
-            code: "duplicate".into(),
-            value: "new".into(),
-            limit: "other images than before".into(),
-            verdict: "pass".into(),
-            words: String::new(),
-        });
+        analysis.checks.push(said::new(Language::English));
+        analysis.said.new = true;
         analysis.seconds.read = folder.seconds;
         analysis.seconds.all += folder.seconds;
         analysis.study.input_sha256 = input.clone();
@@ -298,7 +289,7 @@ impl Worker {
             .iter()
             .max_by(|a, b| a.percent.total_cmp(&b.percent))?;
         let name = map_name(report.number);
-        let png = report::png::map_png(most, MAP_SIDE).ok()?;
+        let png = report::png::map_png(most, MAP_SIDE, report.language).ok()?;
         // Readable for the screen's account, in spite of the unit's umask.
         match status::file::replace(&self.config.runtime.join(&name), &png) {
             Ok(()) => {
@@ -361,7 +352,11 @@ fn first_warning(checks: &[CheckRow]) -> String {
 /// A run as a report of now.
 #[must_use]
 pub fn report_of(analysis: Analysis, number: u32, config: &Config, model: &Trusted) -> Report {
-    Report {
+    let language = config.language;
+    let texts = analysis.said.texts(language);
+    let report = Report {
+        language: Language::English,
+        english: None,
         number: ReportNo(number),
         made: clock::iso_now(),
         deidentified: false,
@@ -373,14 +368,15 @@ pub fn report_of(analysis: Analysis, number: u32, config: &Config, model: &Trust
         outcome: analysis.outcome,
         checks: analysis.checks,
         caveats: analysis.caveats,
-        model: model_facts(model),
+        model: model_facts(model, language),
         seconds: analysis.seconds,
-    }
+    };
+    report.in_language(language, texts)
 }
 
 /// The facts of the model that a report names.
 #[must_use]
-pub fn model_facts(model: &Trusted) -> ModelFacts {
+pub fn model_facts(model: &Trusted, language: Language) -> ModelFacts {
     match model {
         Ok(bundle) => {
             let card = crate::infer::Model::card(bundle);
@@ -394,7 +390,7 @@ pub fn model_facts(model: &Trusted) -> ModelFacts {
                 limits: card.limits.sentences.clone(),
                 calibration: match card.calibration.fitted_on.as_str() {
                     "" => String::new(),
-                    data => format!("The probabilities were calibrated on {data}."),
+                    data => report::words::calibrated_on(language, data),
                 },
                 thresholds: Some(crate::finding::Probabilities {
                     control,

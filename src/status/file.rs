@@ -100,6 +100,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::language::Language;
     use crate::status::{Place, QueueRow, State, Strip, Who};
 
     fn status() -> Status {
@@ -114,6 +115,7 @@ mod tests {
             schema: SCHEMA,
             written_ms: 1,
             place: Place::Staff,
+            language: Language::French,
             state: State::Receiving {
                 images: 3,
                 expected: Some(9),

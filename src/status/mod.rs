@@ -7,6 +7,7 @@ pub mod file;
 
 pub use file::StatusError;
 
+use crate::base::language::Language;
 use serde::{Deserialize, Serialize};
 
 /// Version of the file's layout. `screen` draws NO SIGNAL for any other.
@@ -21,6 +22,9 @@ pub struct Status {
     /// Milliseconds since 1970, UTC.
     pub written_ms: i64,
     pub place: Place,
+    /// Of the tile and of every sentence in here. Words of the queue are codes, in English.
+    #[serde(default)]
+    pub language: Language,
     pub state: State,
     /// Further causes of the same or lower priority that the tile does not show ("+2 more").
     pub hidden_causes: u16,
@@ -104,6 +108,8 @@ pub enum ResultWord {
 }
 
 impl ResultWord {
+    pub const ALL: [Self; 4] = [Self::Control, Self::Covid19, Self::Cap, Self::Undetermined];
+
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

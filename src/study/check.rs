@@ -2,19 +2,22 @@
 //!
 //! Two rounds. [`acquisition`] needs headers only and runs as soon as a stack is chosen;
 //! [`image`] judges numbers that were measured on the decoded volume by others. Each check
-//! gives a value, the limit it was held against, a verdict and words for the screen; nothing
+//! gives a value, the limit it was held against, a verdict and what it has to say; nothing
 //! here stops anything, the caller does on [`Verdict::Refuse`].
 
+mod found;
 mod image;
 mod say;
 
+pub use found::Found;
 pub use image::{ImageFacts, image};
 pub use say::Say;
 
 use super::assemble::{Flaws, Stack};
-use super::choose::{SHORTEST, Sharpness, has_contrast, is_reformat, sharpness, short_number};
+use super::choose::{SHORTEST, Sharpness, has_contrast, is_reformat, sharpness};
 use super::header::Header;
 use super::refusal::Refusal;
+use crate::base::language::Language;
 use crate::base::unit::{Hu, Mm};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +28,8 @@ pub struct Check {
     /// Its row in the product's table. Two warnings of kinds 3, 6, 7, 8 and 10 make a result
     /// undetermined.
     pub kind: u8,
-    pub value: String,
-    pub limit: String,
+    pub value: Found,
+    pub limit: Found,
     pub verdict: Verdict,
     /// Nothing when it passed.
     pub say: Option<Say>,
@@ -138,12 +141,12 @@ pub fn acquisition(stack: &Stack, headers: &[Header], limits: &Limits) -> Vec<Ch
 }
 
 /// A check that passes until said otherwise.
-fn rule(code: &'static str, kind: u8, value: impl Into<String>, limit: impl Into<String>) -> Check {
+fn rule(code: &'static str, kind: u8, value: Found, limit: Found) -> Check {
     Check {
         code,
         kind,
-        value: value.into(),
-        limit: limit.into(),
+        value,
+        limit,
         verdict: Verdict::Pass,
         say: None,
     }
@@ -166,10 +169,11 @@ impl Check {
         }
     }
 
-    /// What it has to say, in English; empty when it passed.
+    /// What it has to say; empty when it passed.
     #[must_use]
-    pub fn words(&self) -> String {
-        self.say.as_ref().map(Say::words).unwrap_or_default()
+    pub fn words(&self, language: Language) -> String {
+        let say = self.say.as_ref();
+        say.map(|say| say.words(language)).unwrap_or_default()
     }
 }
 
@@ -177,7 +181,7 @@ impl Check {
 #[must_use]
 pub fn unfit(refusal: Refusal) -> Check {
     let (code, kind) = (refusal.code(), refusal.kind());
-    rule(code, kind, "no series is fit", "one axial chest CT").refuse(Say::Unfit(refusal))
+    rule(code, kind, Found::NoSeries, Found::OneAxialChest).refuse(Say::Unfit(refusal))
 }
 
 /// The row of what was found when the pixels were decoded: images of the series and those of them
@@ -191,10 +195,17 @@ pub fn image_data(
     damaged: Option<(usize, String)>,
 ) -> Check {
     let value = match &damaged {
-        Some((image, why)) => format!("image {image}: {why}"),
-        None => format!("{slices} decode, {lossy} lossy, {unreadable} unreadable"),
+        Some((image, why)) => Found::Damaged {
+            image: *image,
+            why: why.clone(),
+        },
+        None => Found::Decoded {
+            slices,
+            lossy,
+            unreadable,
+        },
     };
-    let check = rule("image_data", 12, value, "all, none lossy");
+    let check = rule("image_data", 12, value, Found::AllLossless);
     match damaged {
         Some((image, _)) => check.refuse(Say::Damaged { image }),
         None if lossy > 0 => check.warn(Say::Lossy),
@@ -210,13 +221,9 @@ pub fn lossy(stack: &Stack, headers: &[Header]) -> usize {
     headers.filter(|header| header.lossy).count()
 }
 
-fn mm(value: Mm) -> String {
-    format!("{} mm", short_number(value.0))
-}
-
 fn class(header: &Header) -> Check {
     let value = format!("{} {}", header.modality, header.image_type.join("\\"));
-    let check = rule("class", 1, value, "CT, original, axial");
+    let check = rule("class", 1, Found::Text(value), Found::AxialOriginal);
     if is_reformat(header) {
         check.warn(Say::Reformatted)
     } else if header.image_type_has("DERIVED") {
@@ -234,8 +241,8 @@ fn orientation(stack: &Stack, limits: &Limits) -> Check {
     let check = rule(
         "orientation",
         2,
-        format!("{off:.1} degrees off axial"),
-        format!("{} degrees", limits.tilt_refuse_degrees),
+        Found::OffAxial(off),
+        Found::Degrees(limits.tilt_refuse_degrees),
     );
     if off <= STRAIGHT {
         check
@@ -253,12 +260,14 @@ fn spacing(stack: &Stack, first: &Header, limits: &Limits) -> Check {
     let check = rule(
         "spacing",
         3,
-        format!("{}, uneven by {}", mm(step), mm(jitter)),
-        format!(
-            "{}, at most {}",
-            mm(limits.step_pass),
-            mm(limits.step_refuse)
-        ),
+        Found::Spacing {
+            step: step.0,
+            jitter: jitter.0,
+        },
+        Found::SpacingLimit {
+            pass: limits.step_pass.0,
+            most: limits.step_refuse.0,
+        },
     );
     if is_spaced_hrct(step, first.thickness) {
         return Check {
@@ -290,8 +299,11 @@ fn continuity(flaws: &Flaws) -> Check {
     let check = rule(
         "continuity",
         3,
-        format!("{missing} missing, {} at a taken place", flaws.collisions),
-        "none",
+        Found::Missing {
+            missing,
+            collisions: flaws.collisions,
+        },
+        Found::Nothing,
     );
     if let Some(gap) = flaws.gaps.first() {
         let after = i32::try_from(gap.missing.saturating_sub(1)).unwrap_or(0);
@@ -310,15 +322,14 @@ fn continuity(flaws: &Flaws) -> Check {
 
 fn length(stack: &Stack, limits: &Limits) -> Check {
     let covered = Mm(stack.extent().0 + stack.spacing.z.0);
-    let count = match stack.slices.len() {
-        1 => "1 slice".to_owned(),
-        n => format!("{n} slices"),
-    };
     let check = rule(
         "length",
         4,
-        format!("{count}, {}", mm(covered)),
-        mm(limits.lung_length),
+        Found::Length {
+            slices: stack.slices.len(),
+            mm: covered.0,
+        },
+        Found::Mm(limits.lung_length.0),
     );
     if covered.0 < limits.lung_length.0 {
         check.refuse(Say::TooShort {
@@ -331,20 +342,25 @@ fn length(stack: &Stack, limits: &Limits) -> Check {
 }
 
 fn rescale(slices: &[&Header]) -> Check {
-    let check = |value: &str| rule("rescale", 6, value, "slope and intercept to HU, 16 bits");
+    let check = |value| rule("rescale", 6, value, Found::HounsfieldScale);
     if slices.iter().any(|h| h.bits_allocated != 16) {
-        check("not 16 bits").refuse(Say::NotHounsfield)
+        check(Found::NotSixteenBits).refuse(Say::NotHounsfield)
     } else if slices.iter().any(|h| h.rescale.is_none()) {
-        check("missing").refuse(Say::NotHounsfield)
+        check(Found::Absent).refuse(Say::NotHounsfield)
     } else if let Some(other) = slices.iter().find(|h| !h.speaks_hu()) {
-        check(&other.rescale_type).refuse(Say::NotHounsfield)
+        check(Found::Text(other.rescale_type.clone())).refuse(Say::NotHounsfield)
     } else {
-        check("present")
+        check(Found::Present)
     }
 }
 
 fn kernel(first: &Header) -> Check {
-    let check = rule("kernel", 7, first.kernel.join("\\"), "soft");
+    let check = rule(
+        "kernel",
+        7,
+        Found::Text(first.kernel.join("\\")),
+        Found::Soft,
+    );
     match sharpness(first) {
         Sharpness::Sharp => check.warn(Say::SharpKernel),
         Sharpness::Soft | Sharpness::Unknown => check,
@@ -354,21 +370,26 @@ fn kernel(first: &Header) -> Check {
 fn dose(slices: &[&Header], limits: &Limits) -> Check {
     let known: Vec<f64> = slices.iter().filter_map(|h| h.tube_current_time).collect();
     let mean = known.iter().sum::<f64>() / known.len() as f64;
-    let limit = format!("{} mAs", limits.low_dose_mas);
+    let limit = Found::MasLimit(limits.low_dose_mas);
     if known.is_empty() {
-        rule("dose", 7, "not known", limit)
+        rule("dose", 7, Found::NotKnown, limit)
     } else if mean < limits.low_dose_mas {
-        rule("dose", 7, format!("{mean:.0} mAs"), limit).warn(Say::LowDose)
+        rule("dose", 7, Found::Mas(mean), limit).warn(Say::LowDose)
     } else {
-        rule("dose", 7, format!("{mean:.0} mAs"), limit)
+        rule("dose", 7, Found::Mas(mean), limit)
     }
 }
 
 fn contrast(slices: &[&Header], limits: &Limits) -> Check {
     let Some(header) = slices.iter().find(|h| has_contrast(h)) else {
-        return rule("contrast", 8, "none", "none");
+        return rule("contrast", 8, Found::Nothing, Found::Nothing);
     };
-    let check = rule("contrast", 8, header.contrast_agent.clone(), "none");
+    let check = rule(
+        "contrast",
+        8,
+        Found::Text(header.contrast_agent.clone()),
+        Found::Nothing,
+    );
     if limits.refuse_contrast {
         check.refuse(Say::Contrast)
     } else {
@@ -377,14 +398,14 @@ fn contrast(slices: &[&Header], limits: &Limits) -> Check {
 }
 
 fn age(first: &Header, limits: &Limits) -> Check {
-    let limit = format!("{} years", limits.youngest_years);
+    let limit = Found::Years(limits.youngest_years);
     match first.patient.age_years() {
         // The age itself stays with the patient's data.
-        None => rule("age", 9, "missing", limit).warn(Say::NoAge),
+        None => rule("age", 9, Found::Absent, limit).warn(Say::NoAge),
         Some(years) if years < limits.youngest_years => {
-            rule("age", 9, "below the limit", limit).refuse(Say::Child)
+            rule("age", 9, Found::BelowLimit, limit).refuse(Say::Child)
         }
-        Some(_) => rule("age", 9, "above the limit", limit),
+        Some(_) => rule("age", 9, Found::AboveLimit, limit),
     }
 }
 
@@ -425,12 +446,12 @@ mod tests {
         let refusal = refusal(&checks).unwrap();
         assert_eq!(refusal.code, "continuity");
         assert_eq!(
-            refusal.words(),
+            refusal.words(Language::English),
             "Slice 143 is missing (gap of 10 mm). Please resend the series."
         );
         headers.drain(50..53);
         headers.remove(20);
-        let words = find(&self::checks(&headers), "continuity").words();
+        let words = find(&self::checks(&headers), "continuity").words(Language::English);
         assert_eq!(
             words,
             "Slice 21 is missing (gap of 10 mm), and slices at 2 more places. \
@@ -471,7 +492,7 @@ mod tests {
         let refusal = refusal(&checks).unwrap();
         assert_eq!(refusal.code, "spaced_hrct");
         assert_eq!(
-            refusal.words(),
+            refusal.words(Language::English),
             "Spaced HRCT: the analysis needs a continuous scan. \
              Please send a continuous series if there is one."
         );
@@ -505,7 +526,8 @@ mod tests {
             let checks = checks(&headers);
             let check = find(&checks, "age");
             assert_eq!(check.verdict, verdict, "{age}");
-            assert!(!check.value.contains("17"), "the age is the patient's");
+            let value = check.value.words(Language::English);
+            assert!(!value.contains("17"), "the age is the patient's");
         }
     }
 
@@ -540,7 +562,7 @@ mod tests {
     fn a_fragment_is_refused() {
         let checks = checks(&series(20));
         assert_eq!(
-            refusal(&checks).unwrap().words(),
+            refusal(&checks).unwrap().words(Language::English),
             "Only 20 slices (40 mm): the lungs are not covered. Please send the whole series."
         );
     }

@@ -5,6 +5,8 @@
 //! screen captures, reformats in another plane and projections are never taken. A stack that is chosen here may
 //! still be refused by [`super::check`]: its gaps and tilt are better told than passed over.
 
+mod why;
+
 use super::assemble::{Assembly, Stack};
 use super::header::Header;
 use super::refusal::Refusal;
@@ -29,9 +31,20 @@ const GOOD_STEP: std::ops::RangeInclusive<f64> = 0.95..=3.05;
 pub struct Choice {
     /// Index into the assembly's stacks.
     pub stack: usize,
-    pub why: String,
+    pub why: Why,
     /// The other stacks that could be analysed, best first.
     pub others: Vec<usize>,
+}
+
+/// What speaks for the series that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// Series that could have been analysed, this one among them.
+    pub candidates: usize,
+    pub contrast: bool,
+    pub step: f64,
+    pub sharpness: Sharpness,
+    pub slices: usize,
 }
 
 /// Sharpness of a reconstruction kernel, as far as its name tells.
@@ -65,7 +78,7 @@ pub fn choose(assembly: &Assembly, headers: &[Header]) -> Result<Choice, Refusal
     match (order.next(), fit.first()) {
         (Some(stack), Some((rank, _))) => Ok(Choice {
             stack,
-            why: rank.words(fit.len()),
+            why: rank.why(fit.len()),
             others: order.collect(),
         }),
         _ => Err(explain(assembly, headers)),
@@ -242,24 +255,13 @@ impl Rank {
         )
     }
 
-    fn words(&self, candidates: usize) -> String {
-        let mut words = vec!["axial".to_owned()];
-        words.push(if self.contrast {
-            "contrast in the header".to_owned()
-        } else {
-            "no contrast in the header".to_owned()
-        });
-        words.push(format!("slices every {} mm", short_number(self.step)));
-        words.push(match self.sharpness {
-            Sharpness::Soft => "soft kernel".to_owned(),
-            Sharpness::Unknown => "kernel not known".to_owned(),
-            Sharpness::Sharp => "sharp kernel".to_owned(),
-        });
-        words.push(format!("{} slices", self.slices));
-        let what = words.join(", ");
-        match candidates {
-            1 => format!("The only usable series: {what}."),
-            n => format!("The best of {n} usable series: {what}."),
+    fn why(&self, candidates: usize) -> Why {
+        Why {
+            candidates,
+            contrast: self.contrast,
+            step: self.step,
+            sharpness: self.sharpness,
+            slices: self.slices,
         }
     }
 }
@@ -345,6 +347,7 @@ mod tests {
     use super::super::fixture::{renamed, series};
     use super::*;
     use crate::base::ident::{Private, StudyUid};
+    use crate::base::language::Language;
 
     fn bent(count: i32, uid: &str, bend: impl Fn(&mut Header)) -> Vec<Header> {
         let mut headers = renamed(series(count), uid);
@@ -391,7 +394,7 @@ mod tests {
         let choice = choose(&assemble(&headers), &headers).unwrap();
         assert_eq!(choice.others, [1]);
         assert_eq!(
-            choice.why,
+            choice.why.words(Language::English),
             "The best of 2 usable series: axial, no contrast in the header, slices every 2 mm, \
              kernel not known, 100 slices."
                 .replace("kernel not known", "soft kernel")

@@ -11,6 +11,7 @@ use super::groups::Group;
 use super::probes::{Int8, Probe};
 use super::trust::Trust;
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::evaluate::statistics::proportion::Share;
 use crate::report::words;
 use serde::Serialize;
@@ -100,7 +101,7 @@ pub fn worst(found: &Found) -> Worst {
 
 fn of_class(facts: &ClassFacts) -> Vec<Worst> {
     let name = disease(facts.class);
-    let call = words::result(facts.class.into());
+    let call = words::result(facts.class.into()).of(Language::English);
     let mut claims = Vec::new();
     if let Some(share) = &facts.sensitivity {
         let missed = share.of - share.count;
@@ -152,7 +153,7 @@ fn of_group(group: &Group) -> Vec<Worst> {
                 share.count,
                 share.of,
                 disease(class),
-                words::result(class.into()),
+                words::result(class.into()).of(Language::English),
                 percent(&share)
             );
             claims.push(claim(share.value, 0.9, 0.0, words));

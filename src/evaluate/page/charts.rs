@@ -2,6 +2,7 @@
 
 use super::html::{escape, fixed};
 use super::style::COLOURS;
+use crate::base::language::Language;
 use crate::evaluate::judge::Judgement;
 use crate::report::words;
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ pub fn row(out: &mut String, j: &Judgement) {
         let _ = write!(
             out,
             "<b style=\"color:{colour}\">&#9632;</b> {} &nbsp; ",
-            words::class(facts.class)
+            words::class(facts.class).of(Language::English)
         );
     }
     out.push_str("</p>\n<div class=\"charts\">\n");

@@ -2,6 +2,7 @@
 
 use super::html::{escape, fixed};
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::evaluate::judge::Judgement;
 use crate::evaluate::judge::groups::Group;
 use crate::evaluate::statistics::Estimate;
@@ -14,11 +15,11 @@ use std::fmt::Write as _;
 pub fn word(file_word: &str) -> &str {
     match file_word {
         "undetermined" => "Cannot decide",
-        "not analysed" => words::NOT_ANALYSED,
+        "not analysed" => words::NOT_ANALYSED.of(Language::English),
         other => Class::ALL
             .into_iter()
             .find(|c| c.word() == other)
-            .map_or(other, |class| words::class(class)),
+            .map_or(other, |class| words::class(class).of(Language::English)),
     }
 }
 
@@ -67,7 +68,11 @@ fn estimate(estimate: Option<&Estimate>) -> String {
 pub fn confusion(out: &mut String, j: &Judgement) {
     out.push_str("<h2>What it said</h2>\n<table><tr><th>Truth</th>");
     for class in Class::ALL {
-        let _ = write!(out, "<th>{}</th>", words::class(class));
+        let _ = write!(
+            out,
+            "<th>{}</th>",
+            words::class(class).of(Language::English)
+        );
     }
     out.push_str("<th>Cannot decide</th><th>Not analysed</th><th>All</th></tr>");
     for (k, (class, row)) in Class::ALL.into_iter().zip(&j.confusion.answers).enumerate() {
@@ -115,7 +120,7 @@ pub fn classes(out: &mut String, j: &Judgement) {
         let _ = write!(
             out,
             "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td>",
-            words::class(facts.class),
+            words::class(facts.class).of(Language::English),
             share(facts.sensitivity.as_ref()),
             share(facts.specificity.as_ref()),
             estimate(facts.auc.as_ref()).replace("<i>", "<i class=\"under\">")

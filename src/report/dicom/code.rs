@@ -144,9 +144,12 @@ mod tests {
             Decision::Cap,
             Decision::Undetermined,
         ] {
-            assert_eq!(result(decision).2, words::result(decision));
+            assert_eq!(
+                result(decision).2,
+                words::result(decision).of(Language::English)
+            );
         }
-        assert_eq!(NOT_ANALYSED.2, words::NOT_ANALYSED);
+        assert_eq!(NOT_ANALYSED.2, words::NOT_ANALYSED.of(Language::English));
         for code in [
             RAISED,
             SHARE,

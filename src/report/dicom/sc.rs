@@ -7,6 +7,7 @@ use super::Kind;
 use super::code;
 use super::common::Common;
 use super::set::Set;
+use crate::base::language::Language;
 use crate::report::raster::{Raster, label_size};
 use crate::report::{BANNER, BANNER_SHORT, DEMONSTRATION, Outcome, png, words};
 use dicom_core::VR;
@@ -68,7 +69,7 @@ pub fn write(make: &Common) -> Set {
 fn pages(make: &Common) -> Vec<Raster> {
     let mut pages = vec![summary(make)];
     for image in make.report.key_images().iter().filter(|i| i.is_sound()) {
-        let png::Pair { original, overlay } = png::pair(image);
+        let png::Pair { original, overlay } = png::pair(image, Language::English);
         let mut page = Raster::new(WIDTH, HEIGHT, [0; 3]);
         let half = (WIDTH - 6) / 2;
         for (left, half_page) in [(0, &original), (WIDTH - half, &overlay)] {
@@ -100,12 +101,12 @@ fn summary(make: &Common) -> Raster {
     }
     match &report.outcome {
         Outcome::Analysed(a) => {
-            line(44.0, words::result(a.decision));
-            line(17.0, words::meaning(a.decision));
+            line(44.0, words::result(a.decision).of(Language::English));
+            line(17.0, words::meaning(a.decision).of(Language::English));
             if !a.undecided_because.is_empty() {
                 line(17.0, &a.undecided_because);
             }
-            let p = |p| words::probability(p);
+            let p = |p| words::probability(Language::English, p);
             line(
                 20.0,
                 &format!(
@@ -115,7 +116,7 @@ fn summary(make: &Common) -> Raster {
                     p(a.p.cap)
                 ),
             );
-            let share = words::percent;
+            let share = |share| words::percent(Language::English, share);
             let part = &a.involvement;
             line(
                 20.0,
@@ -135,13 +136,13 @@ fn summary(make: &Common) -> Raster {
                     share(part.lower_percent)
                 ),
             );
-            line(15.0, words::INVOLVEMENT);
+            line(15.0, words::INVOLVEMENT.of(Language::English));
         }
         Outcome::NotAnalysed { reason, action, .. } => {
-            line(44.0, words::NOT_ANALYSED);
+            line(44.0, words::NOT_ANALYSED.of(Language::English));
             line(22.0, reason);
             line(22.0, action);
-            line(17.0, words::NOT_ANALYSED_MEANING);
+            line(17.0, words::NOT_ANALYSED_MEANING.of(Language::English));
         }
     }
     for caveat in report.caveats.iter().take(3) {

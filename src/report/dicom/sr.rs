@@ -10,6 +10,7 @@ use super::common::Common;
 use super::set::{Set, decimal};
 use super::{Kind, Reference};
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::report::{Analysed, BANNER, DEMONSTRATION, Outcome, words};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -257,7 +258,10 @@ impl Tree<'_> {
             Outcome::Analysed(analysed) => {
                 let result = code::result(analysed.decision);
                 items.push(self.coded(CONTAINS, code::RESULT, result));
-                items.push(text(code::RESULT, words::meaning(analysed.decision)));
+                items.push(text(
+                    code::RESULT,
+                    words::meaning(analysed.decision).of(Language::English),
+                ));
                 if !analysed.undecided_because.is_empty() {
                     items.push(text(code::REASON, &analysed.undecided_because));
                 }
@@ -268,7 +272,10 @@ impl Tree<'_> {
             }
             Outcome::NotAnalysed { reason, action, .. } => {
                 items.push(self.coded(CONTAINS, code::RESULT, code::NOT_ANALYSED));
-                items.push(text(code::RESULT, words::NOT_ANALYSED_MEANING));
+                items.push(text(
+                    code::RESULT,
+                    words::NOT_ANALYSED_MEANING.of(Language::English),
+                ));
                 items.push(text(code::REASON, reason));
                 if !action.is_empty() {
                     items.push(text(code::ACTION, action));
@@ -279,7 +286,7 @@ impl Tree<'_> {
             items.push(text(code::CAVEAT, &caveat.words));
         }
         for check in &report.checks {
-            let verdict = words::verdict(&check.verdict);
+            let verdict = words::verdict(Language::English, &check.verdict);
             let measured = match (check.value.as_str(), check.limit.as_str()) {
                 ("", _) => String::new(),
                 (value, "") => format!(" ({value})"),
@@ -294,12 +301,12 @@ impl Tree<'_> {
             .limits
             .iter()
             .map(String::as_str)
-            .chain(words::LIMITS)
+            .chain(words::LIMITS.map(|limit| limit.en))
         {
             items.push(text(code::MODEL_LIMIT, sentence));
         }
         for finding in words::NOT_LOOKED_FOR {
-            items.push(text(code::NOT_LOOKED_FOR, finding));
+            items.push(text(code::NOT_LOOKED_FOR, finding.en));
         }
         items
     }

@@ -1,8 +1,23 @@
 //! How the page looks, on a screen and on A4 paper. Colours are those of the PDF.
 
-pub const SHEET: &str = "\
-@page{size:A4;margin:16mm 14mm 15mm;@top-center{content:'RESEARCH USE ONLY. Not a medical device. \
-Read by a radiologist.';font:700 8pt sans-serif;color:#1c1b22}\
+use super::super::words;
+use crate::base::language::Language;
+
+/// The sheet, with the banner that is printed on every page.
+#[must_use]
+pub fn sheet(language: Language) -> String {
+    let banner = format!(
+        "{}. {}",
+        words::BANNER_SHORT.of(language),
+        words::BANNER_FOOT.of(language)
+    );
+    format!("{BEFORE}{banner}{AFTER}")
+}
+
+const BEFORE: &str = "@page{size:A4;margin:16mm 14mm 15mm;@top-center{content:'";
+
+const AFTER: &str = "\
+';font:700 8pt sans-serif;color:#1c1b22}\
 @bottom-right{content:counter(page) ' / ' counter(pages);font:8pt sans-serif;color:#666472}}\
 *{box-sizing:border-box}\
 html{-webkit-print-color-adjust:exact;print-color-adjust:exact}\

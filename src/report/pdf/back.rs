@@ -27,9 +27,15 @@ fn checks(pen: &mut Pen, rows: &[CheckRow]) {
     if !room(pen, 64.0) {
         return;
     }
-    section(pen, words::CHECKS_TITLE);
+    section(pen, words::CHECKS_TITLE.of(pen.language));
     if rows.is_empty() {
-        paragraph(pen, words::NO_CHECKS, text(8.2, GREY), 11.0, 1);
+        paragraph(
+            pen,
+            words::NO_CHECKS.of(pen.language),
+            text(8.2, GREY),
+            11.0,
+            1,
+        );
         pen.y += 8.0;
         return;
     }
@@ -38,6 +44,7 @@ fn checks(pen: &mut Pen, rows: &[CheckRow]) {
         pen.within(Role::Row, |pen| {
             for ((x, width), title) in COLUMNS.into_iter().zip(words::CHECK_COLUMNS) {
                 pen.within(Role::HeadCell, |pen| {
+                    let title = title.of(pen.language);
                     pen.text(LEFT + x, baseline, width, title, text(7.0, GREY));
                 });
             }
@@ -56,9 +63,9 @@ fn checks(pen: &mut Pen, rows: &[CheckRow]) {
 fn check_row(pen: &mut Pen, row: &CheckRow) -> bool {
     const LEADING: f32 = 9.6;
     let good = row.verdict == "pass";
-    let verdict = words::verdict(&row.verdict);
+    let verdict = words::verdict(pen.language, &row.verdict);
     let cells = [
-        (words::check(&row.code), strong(7.8, INK)),
+        (words::check(pen.language, &row.code), strong(7.8, INK)),
         (row.value.clone(), text(7.8, INK)),
         (row.limit.clone(), text(7.8, GREY)),
         (
@@ -128,15 +135,15 @@ fn sign(pen: &mut Pen, verdict: &str, x: f32, y: f32) {
 }
 
 fn caveats(pen: &mut Pen, report: &Report) {
-    let title = words::caveats_title(&report.outcome);
+    let title = words::caveats_title(&report.outcome).of(pen.language);
     let words: Vec<&str> = report.caveats.iter().map(|c| c.words.as_str()).collect();
     bullets(pen, title, &words);
 }
 
 fn limits(pen: &mut Pen, report: &Report) {
-    let all = words::all_limits(&report.model.limits);
+    let all = words::all_limits(pen.language, &report.model.limits);
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    bullets(pen, words::LIMITS_TITLE, &all);
+    bullets(pen, words::LIMITS_TITLE.of(pen.language), &all);
 }
 
 /// A section of short paragraphs, each with a mark before it. Nothing where there are none.
@@ -173,7 +180,7 @@ fn provenance(pen: &mut Pen, report: &Report) {
     if !room(pen, 15.0 + facts.len() as f32 * LEADING) {
         return;
     }
-    section(pen, words::PROVENANCE_TITLE);
+    section(pen, words::PROVENANCE_TITLE.of(pen.language));
     for (label, value) in facts {
         if value.is_empty() {
             continue;
@@ -195,11 +202,11 @@ fn reader(pen: &mut Pen, report: &Report) {
     if !room(pen, HEIGHT + 15.0) {
         return;
     }
-    section(pen, words::READER_TITLE);
+    section(pen, words::READER_TITLE.of(pen.language));
     let top = pen.y + 2.0;
     pen.frame(LEFT + 0.4, top, WIDTH - 0.8, HEIGHT - 6.0, INK, 0.8);
     let x = LEFT + 12.0;
-    let options = words::opinions(&report.outcome);
+    let options = words::opinions(pen.language, &report.outcome);
     pen.within(Role::Paragraph, |pen| {
         let mut at = x;
         for option in options {
@@ -220,9 +227,21 @@ fn reader(pen: &mut Pen, report: &Report) {
         });
     };
     let right = RIGHT - 12.0;
-    line(pen, x, right, top + 44.0, words::REASON);
-    line(pen, x, x + 190.0, top + 68.0, words::NAME);
-    line(pen, x + 202.0, x + 300.0, top + 68.0, words::DATE);
-    line(pen, x + 312.0, right, top + 68.0, words::SIGNATURE);
+    line(pen, x, right, top + 44.0, words::REASON.of(pen.language));
+    line(pen, x, x + 190.0, top + 68.0, words::NAME.of(pen.language));
+    line(
+        pen,
+        x + 202.0,
+        x + 300.0,
+        top + 68.0,
+        words::DATE.of(pen.language),
+    );
+    line(
+        pen,
+        x + 312.0,
+        right,
+        top + 68.0,
+        words::SIGNATURE.of(pen.language),
+    );
     pen.y = top + HEIGHT;
 }

@@ -1,6 +1,6 @@
 //! The upper half of the first page: who, which word, how sure.
 
-use super::super::{Analysed, DEMONSTRATION, Outcome, Report, words};
+use super::super::{Analysed, Outcome, Report, words};
 use super::pen::{LEFT, Pen, RIGHT, Role, Setting, WIDTH};
 use super::{GREY, INK, PANEL, TRACK, VIOLET, WHITE, region, strong, text};
 use crate::base::ident::Class;
@@ -23,8 +23,9 @@ pub fn draw(pen: &mut Pen, report: &Report) {
 
 fn title(pen: &mut Pen, report: &Report) {
     let y = pen.y;
-    pen.outline.push(("Report".to_owned(), 0, y));
-    let heading = words::HEADING;
+    pen.outline
+        .push((words::REPORT.of(pen.language).to_owned(), 0, y));
+    let heading = words::HEADING.of(pen.language);
     pen.within(Role::Heading(1, heading.to_owned()), |pen| {
         pen.text(LEFT, y + 13.0, 260.0, heading, strong(17.0, INK));
     });
@@ -33,7 +34,7 @@ fn title(pen: &mut Pen, report: &Report) {
         let number = report.number.to_string();
         pen.text_right(RIGHT, y + 13.0, 160.0, &number, strong(17.0, INK));
         pen.text(LEFT, y + 26.0, 330.0, &place, text(8.0, GREY));
-        let made = words::made(&report.made);
+        let made = words::made(pen.language, &report.made);
         pen.text_right(RIGHT, y + 26.0, 170.0, &made, text(8.0, GREY));
     });
     pen.y = y + 34.0;
@@ -85,8 +86,8 @@ fn printable_name(pen: &Pen, name: &str) -> String {
     let drawable = names.iter().find(|name| pen.faces.can_draw(name));
     match (drawable, names.is_empty()) {
         (Some(name), _) => name.clone(),
-        (None, true) => words::NOT_GIVEN.to_owned(),
-        (None, false) => words::UNPRINTABLE.to_owned(),
+        (None, true) => words::NOT_GIVEN.of(pen.language).to_owned(),
+        (None, false) => words::UNPRINTABLE.of(pen.language).to_owned(),
     }
 }
 
@@ -101,7 +102,7 @@ fn demonstration(pen: &mut Pen, y: f32) -> f32 {
             centre,
             y + 16.4,
             WIDTH - 20.0,
-            DEMONSTRATION,
+            words::DEMONSTRATION.of(pen.language),
             strong(13.5, INK),
         );
     });
@@ -115,8 +116,9 @@ fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
     if report.model.demonstration {
         y += demonstration(pen, y);
     }
-    let word = words::result(analysed.decision);
-    pen.outline.push((format!("Result: {word}"), 0, top));
+    let word = words::result(analysed.decision).of(pen.language);
+    let title = words::labelled(pen.language, words::RESULT.of(pen.language), word);
+    pen.outline.push((title.clone(), 0, top));
 
     let x = LEFT + 16.0;
     let width = SPLIT - 16.0;
@@ -124,12 +126,23 @@ fn result(pen: &mut Pen, report: &Report, analysed: &Analysed) {
     let set_word = pen.break_text(word, word_style, width, 2);
     let small = text(8.4, INK);
     let because = pen.break_text(&analysed.undecided_because, strong(8.8, INK), width, 3);
-    let meaning = pen.break_text(words::meaning(analysed.decision), small, width, 3);
-    let distance = words::distance(analysed.distance, analysed.distance_limit);
+    let meaning = pen.break_text(
+        words::meaning(analysed.decision).of(pen.language),
+        small,
+        width,
+        3,
+    );
+    let distance = words::distance(pen.language, analysed.distance, analysed.distance_limit);
     let distance = pen.break_text(&distance, text(8.4, GREY), width, 2);
     let left = pen.within(Role::Section, |pen| {
-        pen.within(Role::Heading(2, format!("Result: {word}")), |pen| {
-            pen.text(x, y + 15.0, width, words::RESULT, strong(7.6, VIOLET));
+        pen.within(Role::Heading(2, title), |pen| {
+            pen.text(
+                x,
+                y + 15.0,
+                width,
+                words::RESULT.of(pen.language),
+                strong(7.6, VIOLET),
+            );
             pen.lines(x, y + 35.0, 21.5, &set_word)
         });
         let mut baseline = y + 35.0 + set_word.height(21.5) - 6.0;
@@ -166,7 +179,7 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
         })
     };
     pen.within(Role::Paragraph, |pen| {
-        let title = words::PROBABILITIES_TITLE;
+        let title = words::PROBABILITIES_TITLE.of(pen.language);
         pen.text(x, y + 15.0, width, title, strong(7.6, VIOLET));
     });
     let mut top = y + 20.0;
@@ -179,8 +192,14 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
             } else {
                 text(8.6, INK)
             };
-            pen.text(x, top + 9.0, width - 50.0, words::class(class), label);
-            let value = words::probability(value);
+            pen.text(
+                x,
+                top + 9.0,
+                width - 50.0,
+                words::class(class).of(pen.language),
+                label,
+            );
+            let value = words::probability(pen.language, value);
             pen.text_right(right, top + 9.0, 48.0, &value, strong(8.6, INK));
         });
         let bar = top + 12.6;
@@ -200,7 +219,7 @@ fn probabilities(pen: &mut Pen, report: &Report, analysed: &Analysed, x: f32, y:
         }
         top += ROW;
     }
-    let note = words::probability_note(&report.model);
+    let note = words::probability_note(pen.language, &report.model);
     let note = pen.break_text(&note, text(6.8, GREY), width, 4);
     pen.within(Role::Paragraph, |pen| pen.lines(x, top + 8.4, 8.6, &note))
 }
@@ -211,17 +230,35 @@ fn not_analysed(pen: &mut Pen, report: &Report, reason: &str, action: &str) {
     if report.model.demonstration {
         y += demonstration(pen, y);
     }
-    let title = format!("{}: {reason}", words::NOT_ANALYSED);
+    let language = pen.language;
+    let title = words::labelled(language, words::NOT_ANALYSED.of(language), reason);
     pen.outline.push((title.clone(), 0, top));
     let x = LEFT + 66.0;
     let width = RIGHT - x - 16.0;
     let reason = pen.break_text(reason, strong(13.0, INK), width, 4);
     let action = pen.break_text(action, text(11.0, INK), width, 3);
-    let meaning = pen.break_text(words::NOT_ANALYSED_MEANING, strong(9.4, INK), width, 2);
+    let meaning = pen.break_text(
+        words::NOT_ANALYSED_MEANING.of(pen.language),
+        strong(9.4, INK),
+        width,
+        2,
+    );
     let bottom = pen.within(Role::Section, |pen| {
         let mut baseline = pen.within(Role::Heading(2, title), |pen| {
-            pen.text(x, y + 16.0, width, "Result", strong(7.6, VIOLET));
-            pen.text(x, y + 38.0, width, words::NOT_ANALYSED, strong(20.5, INK));
+            pen.text(
+                x,
+                y + 16.0,
+                width,
+                words::RESULT.of(language),
+                strong(7.6, VIOLET),
+            );
+            pen.text(
+                x,
+                y + 38.0,
+                width,
+                words::NOT_ANALYSED.of(pen.language),
+                strong(20.5, INK),
+            );
             pen.lines(x, y + 58.0, 17.0, &reason)
         });
         baseline += 1.0;

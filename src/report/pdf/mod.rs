@@ -12,7 +12,7 @@ mod ink;
 mod pen;
 mod region;
 
-use super::{BANNER, BANNER_SHORT, Outcome, Report, ReportError, words};
+use super::{Outcome, Report, ReportError, words};
 use face::{Faces, Style, Weight};
 use krilla::metadata::{DateTime, Metadata, TextDirection};
 use pen::{BOTTOM, LEFT, PAGE_HEIGHT, Pen, RIGHT, Role, WIDTH};
@@ -54,7 +54,7 @@ pub fn write(report: &Report) -> Result<Vec<u8>, ReportError> {
 
 fn lay_out(report: &Report) -> Result<Pen, ReportError> {
     let faces = Faces::load().ok_or_else(|| ReportError::Pdf("no face".to_owned()))?;
-    let mut pen = Pen::new(faces);
+    let mut pen = Pen::new(faces, report.language);
     banner(&mut pen);
     front::draw(&mut pen, report);
     back::draw(&mut pen, report);
@@ -67,17 +67,11 @@ fn banner(pen: &mut Pen) {
     const HEIGHT: f32 = 20.0;
     let top = 21.0;
     pen.fill(LEFT, top, WIDTH, HEIGHT, INK);
-    let rest = BANNER.strip_prefix(BANNER_SHORT).unwrap_or(BANNER);
-    let rest = rest.trim_start_matches('.').trim_start();
+    let short = words::BANNER_SHORT.of(pen.language);
+    let rest = words::banner_rest(pen.language);
     pen.within(Role::Paragraph, |pen| {
         let baseline = top + 13.4;
-        let taken = pen.text(
-            LEFT + 9.0,
-            baseline,
-            200.0,
-            BANNER_SHORT,
-            strong(9.6, WHITE),
-        );
+        let taken = pen.text(LEFT + 9.0, baseline, 200.0, short, strong(9.6, WHITE));
         let x = LEFT + 9.0 + taken + 9.0;
         pen.text(x, baseline, RIGHT - x - 6.0, rest, text(8.2, WHITE));
     });
@@ -131,16 +125,18 @@ fn paragraph(pen: &mut Pen, words: &str, style: Style, leading: f32, most: usize
 /// Number, device and page on every page, once the number of pages is known.
 fn footers(pen: &mut Pen, report: &Report) {
     let pages = pen.sheets.len();
+    let short = words::BANNER_SHORT.of(pen.language);
     let last = std::mem::take(&mut pen.sheets);
     for (index, sheet) in last.into_iter().enumerate() {
         pen.sheets.push(sheet);
         let y = PAGE_HEIGHT - 29.0;
         pen.stroke(&[(LEFT, y), (RIGHT, y)], RULE, 0.6, false);
         let baseline = y + 11.0;
-        let right = format!("{} \u{b7} page {} of {pages}", report.number, index + 1);
+        let page = words::page(pen.language, index + 1, pages);
+        let right = format!("{} \u{b7} {page}", report.number);
         pen.within(Role::Paragraph, |pen| {
-            let taken = pen.text(LEFT, baseline, 120.0, BANNER_SHORT, strong(7.4, INK));
-            let rest = "Not a medical device. Read by a radiologist.";
+            let taken = pen.text(LEFT, baseline, 150.0, short, strong(7.4, INK));
+            let rest = words::BANNER_FOOT.of(pen.language);
             let x = LEFT + taken + 6.0;
             pen.text(x, baseline, 220.0, rest, text(7.4, GREY));
             pen.text_right(RIGHT, baseline, 160.0, &right, text(7.4, INK));
@@ -149,18 +145,27 @@ fn footers(pen: &mut Pen, report: &Report) {
 }
 
 fn metadata(report: &Report) -> Metadata {
+    let language = report.language;
     let what = match &report.outcome {
         Outcome::Analysed(analysed) => words::result(analysed.decision),
         Outcome::NotAnalysed { .. } => words::NOT_ANALYSED,
     };
     // The title is shown in the window's bar: the number, and nothing of the patient.
     Metadata::new()
-        .title(words::title(&report.number.to_string()))
-        .description(format!("{what}. {BANNER}"))
+        .title(words::title(language, &report.number.to_string()))
+        .description(format!(
+            "{}. {}",
+            what.of(language),
+            words::BANNER.of(language)
+        ))
         .creator(report.software.clone())
         .producer(report.software.clone())
-        .language("en".to_owned())
-        .text_direction(TextDirection::LeftToRight)
+        .language(language.tag().to_owned())
+        .text_direction(if language.runs_left() {
+            TextDirection::RightToLeft
+        } else {
+            TextDirection::LeftToRight
+        })
         .document_id(format!(
             "{} {} {}",
             report.number, report.made, report.study.study_uid

@@ -7,6 +7,7 @@
 //! Units are points, the origin is the upper left corner.
 
 use super::face::{Faces, Run, Style};
+use crate::base::language::Language;
 use krilla::geom::{Path, PathBuilder, Rect};
 
 /// A4.
@@ -92,6 +93,8 @@ pub struct Sheet {
 
 pub struct Pen {
     pub faces: Faces,
+    /// Of all words on the pages.
+    pub language: Language,
     pub sheets: Vec<Sheet>,
     /// The first one is the root.
     pub nodes: Vec<Node>,
@@ -103,9 +106,10 @@ pub struct Pen {
 }
 
 impl Pen {
-    pub fn new(faces: Faces) -> Self {
+    pub fn new(faces: Faces, language: Language) -> Self {
         Self {
             faces,
+            language,
             sheets: vec![Sheet::default()],
             nodes: vec![Node {
                 role: Role::Section,

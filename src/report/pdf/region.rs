@@ -1,6 +1,6 @@
 //! The lower half of the first page: how much of the lungs, and where.
 
-use super::super::{Analysed, KeyImage, Raster, png, words};
+use super::super::{Analysed, KeyImage, Raster, png, solid, words};
 use super::pen::{BOTTOM, LEFT, Pen, Picture, RIGHT, Role, WIDTH};
 use super::{GREY, INK, RULE, VIOLET, paragraph, room, section, strong, text};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
     if !room(pen, height + 30.0) {
         return;
     }
-    section(pen, words::INVOLVEMENT_TITLE);
+    section(pen, words::INVOLVEMENT_TITLE.of(pen.language));
     let top = pen.y;
     let part = analysed.involvement;
     let columns = [
-        (words::BOTH_LUNGS, part.total_percent, 17.0),
-        (words::RIGHT, part.right_percent, 13.0),
-        (words::LEFT, part.left_percent, 13.0),
+        (words::BOTH_LUNGS.of(pen.language), part.total_percent, 17.0),
+        (words::RIGHT.of(pen.language), part.right_percent, 13.0),
+        (words::LEFT.of(pen.language), part.left_percent, 13.0),
     ];
     let mut x = LEFT;
     for (label, share, size) in columns {
@@ -31,13 +31,13 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
                 x,
                 top + 26.0,
                 70.0,
-                &words::percent(share),
+                &words::percent(pen.language, share),
                 strong(size, INK),
             );
         });
         x += words_width * if size > 15.0 { 0.39 } else { 0.3 };
     }
-    let note = words::involvement_note(analysed);
+    let note = words::involvement_note(pen.language, analysed);
     let note = pen.break_text(&note, text(6.8, GREY), words_width - 10.0, 4);
     pen.within(Role::Paragraph, |pen| {
         pen.lines(LEFT, top + 38.0, 8.6, &note)
@@ -54,21 +54,25 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
 
 /// The lungs as a solid, at the right margin, with its words under it.
 fn draw_solid(pen: &mut Pen, solid: &Raster, (left, top): (f32, f32), height: f32) {
+    let solid = solid::labelled(solid, pen.language);
     let side = |length: usize| u32::try_from(length).unwrap_or(0);
     let tall = height - 11.0;
     let wide = tall * solid.width as f32 / solid.height.max(1) as f32;
     let wide = wide.min(RIGHT - left);
     let tall = wide * solid.height as f32 / solid.width.max(1) as f32;
     let x = RIGHT - wide;
-    pen.within(Role::Figure(words::SOLID.to_owned()), |pen| {
-        let picture = Picture {
-            width: side(solid.width),
-            height: side(solid.height),
-            grey: false,
-            bytes: Arc::new(solid.rgb.clone()),
-        };
-        pen.picture(x, top + 2.0, wide, tall, picture);
-    });
+    pen.within(
+        Role::Figure(words::SOLID.of(pen.language).to_owned()),
+        |pen| {
+            let picture = Picture {
+                width: side(solid.width),
+                height: side(solid.height),
+                grey: false,
+                bytes: Arc::new(solid.rgb),
+            };
+            pen.picture(x, top + 2.0, wide, tall, picture);
+        },
+    );
     pen.within(Role::Paragraph, |pen| {
         // Wider than the picture: below the strip there is nothing beside it.
         let room = RIGHT - left + 36.0;
@@ -76,7 +80,7 @@ fn draw_solid(pen: &mut Pen, solid: &Raster, (left, top): (f32, f32), height: f3
             RIGHT,
             top + tall + 10.0,
             room,
-            words::SOLID,
+            words::SOLID.of(pen.language),
             text(6.4, GREY),
         );
     });
@@ -95,16 +99,22 @@ fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
         shares,
         scale,
         words,
-    } = words::strip(analysed);
+    } = words::strip(pen.language, analysed);
     pen.within(Role::Figure(words), |pen| {
         pen.text_right(
             left - 4.0,
             top + 6.0,
             axis,
-            &format!("{scale:.0} %"),
+            &pen.language.percent(&format!("{scale:.0}")),
             text(6.4, GREY),
         );
-        pen.text_right(left - 4.0, base, axis, "0 %", text(6.4, GREY));
+        pen.text_right(
+            left - 4.0,
+            base,
+            axis,
+            &pen.language.percent("0"),
+            text(6.4, GREY),
+        );
         pen.stroke(&[(left, top + 3.0), (right, top + 3.0)], RULE, 0.5, true);
         let middle = top + 3.0 + (base - top - 3.0) / 2.0;
         pen.stroke(&[(left, middle), (right, middle)], RULE, 0.5, true);
@@ -147,7 +157,13 @@ fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
             }
         }
         // Outside the strip, where no mark can push them away.
-        pen.text_right(left - 4.0, baseline, axis, words::FEET, text(6.4, GREY));
+        pen.text_right(
+            left - 4.0,
+            baseline,
+            axis,
+            words::FEET.of(pen.language),
+            text(6.4, GREY),
+        );
         pen.text(right + 4.0, baseline, HEAD, "head", text(6.4, GREY));
     });
 }
@@ -165,9 +181,9 @@ pub fn key_images(pen: &mut Pen, analysed: &Analysed) {
         .filter(|(_, image)| image.is_sound())
         .collect();
     let note = if sound.is_empty() {
-        words::NO_KEY_IMAGES
+        words::NO_KEY_IMAGES.of(pen.language)
     } else {
-        words::KEY_IMAGES
+        words::KEY_IMAGES.of(pen.language)
     };
     let rows = sound.len().div_ceil(COLUMNS);
     let head = 15.0 + 2.0 * 9.0 + 6.0;
@@ -175,7 +191,7 @@ pub fn key_images(pen: &mut Pen, analysed: &Analysed) {
     if !room(pen, needed) {
         return;
     }
-    section(pen, words::KEY_IMAGES_TITLE);
+    section(pen, words::KEY_IMAGES_TITLE.of(pen.language));
     paragraph(pen, note, text(6.9, GREY), 8.8, 3);
     pen.y += 4.0;
     if rows == 0 {
@@ -203,13 +219,13 @@ fn picture_pair(
     side: f32,
     inner: f32,
 ) {
-    let png::Pair { original, overlay } = png::pair(image);
+    let png::Pair { original, overlay } = png::pair(image, pen.language);
     let longer = original.width.max(original.height).max(1) as f32;
     let (w, h) = (
         side * original.width as f32 / longer,
         side * original.height as f32 / longer,
     );
-    let words = words::key_image(image);
+    let words = words::key_image(pen.language, image);
     pen.within(Role::Figure(words), |pen| {
         let grey: Vec<u8> = original.rgb.iter().step_by(3).copied().collect();
         let size = |length: usize| u32::try_from(length).unwrap_or(0);
@@ -228,10 +244,10 @@ fn picture_pair(
     pen.within(Role::Paragraph, |pen| {
         let baseline = y + side + 8.6;
         let taken = pen.text(x, baseline, 12.0, &number.to_string(), strong(7.2, INK));
-        let caption = words::key_caption(image);
+        let caption = words::key_caption(pen.language, image);
         let x_caption = x + taken + 5.0;
         pen.text(x_caption, baseline, side * 1.3, &caption, text(7.0, GREY));
-        let share = words::key_share(image);
+        let share = words::key_share(pen.language, image);
         pen.text_right(
             x + 2.0 * side + inner,
             baseline,

@@ -4,6 +4,7 @@
 //! business.
 
 use super::{Signal, colour};
+use crate::base::language::Language;
 use crate::screen::colour::Tone;
 use crate::screen::shape::Shape;
 use crate::screen::{Lost, words};
@@ -35,10 +36,10 @@ pub struct Face<'a> {
     pub map: bool,
 }
 
-pub fn of(signal: &Signal) -> Face<'_> {
+pub fn of(signal: &Signal, language: Language) -> Face<'_> {
     match signal {
-        Signal::Live(status) => face(status),
-        Signal::Lost(lost) => no_signal(lost),
+        Signal::Live(status) => face(status, language),
+        Signal::Lost(lost) => no_signal(lost, language),
     }
 }
 
@@ -57,32 +58,50 @@ fn plain(tone: Tone, shape: Shape, place: usize, word: &str, line: String) -> Fa
     }
 }
 
-fn no_signal(lost: &Lost) -> Face<'static> {
+fn no_signal(lost: &Lost, language: Language) -> Face<'static> {
     let why = match lost {
-        Lost::Missing => words::NOT_RUNNING.to_owned(),
-        Lost::Unreadable => words::NOT_READABLE.to_owned(),
-        Lost::Stale { seconds } => words::silent_for(*seconds),
-        Lost::FromTheFuture => words::CLOCK_JUMPED.to_owned(),
+        Lost::Missing => words::NOT_RUNNING.of(language).to_owned(),
+        Lost::Unreadable => words::NOT_READABLE.of(language).to_owned(),
+        Lost::Stale { seconds } => words::silent_for(language, *seconds),
+        Lost::FromTheFuture => words::CLOCK_JUMPED.of(language).to_owned(),
     };
     Face {
-        action: words::DO_NOT_TRUST.to_owned(),
-        ..plain(colour::RED, Shape::Octagon, 8, words::NO_SIGNAL, why)
+        action: words::DO_NOT_TRUST.of(language).to_owned(),
+        ..plain(
+            colour::RED,
+            Shape::Octagon,
+            8,
+            words::NO_SIGNAL.of(language),
+            why,
+        )
     }
 }
 
-fn face(status: &Status) -> Face<'_> {
+fn face(status: &Status, language: Language) -> Face<'_> {
     let public = status.place == Place::Public;
     match &status.state {
         State::Starting => {
-            let line = words::CHECKING_MODEL.to_owned();
-            plain(colour::WHITE, Shape::Ring, 0, words::STARTING, line)
+            let line = words::CHECKING_MODEL.of(language).to_owned();
+            plain(
+                colour::WHITE,
+                Shape::Ring,
+                0,
+                words::STARTING.of(language),
+                line,
+            )
         }
         State::Ready { last_study } => {
             let line = match last_study {
-                Some(at) => words::last_study(at),
-                None => words::NO_STUDY_YET.to_owned(),
+                Some(at) => words::last_study(language, at),
+                None => words::NO_STUDY_YET.of(language).to_owned(),
             };
-            plain(colour::GREEN, Shape::Tick, 1, words::READY, line)
+            plain(
+                colour::GREEN,
+                Shape::Tick,
+                1,
+                words::READY.of(language),
+                line,
+            )
         }
         State::Receiving { images, expected } => Face {
             progress: expected
@@ -92,13 +111,19 @@ fn face(status: &Status) -> Face<'_> {
                 colour::BLUE,
                 Shape::ArrowDown,
                 2,
-                words::RECEIVING,
-                words::received(*images, *expected),
+                words::RECEIVING.of(language),
+                words::received(language, *images, *expected),
             )
         },
         State::Checking => {
-            let line = words::CHECKING_IMAGES.to_owned();
-            plain(colour::BLUE, Shape::Magnifier, 3, words::CHECKING, line)
+            let line = words::CHECKING_IMAGES.of(language).to_owned();
+            plain(
+                colour::BLUE,
+                Shape::Magnifier,
+                3,
+                words::CHECKING.of(language),
+                line,
+            )
         }
         State::Analysing {
             study,
@@ -111,13 +136,17 @@ fn face(status: &Status) -> Face<'_> {
                 colour::BLUE,
                 Shape::Gear,
                 4,
-                words::ANALYSING,
-                words::analysing(*study, *of, *eta_s),
+                words::ANALYSING.of(language),
+                words::analysing(language, *study, *of, *eta_s),
             )
         },
-        State::Result { at, .. } if public => {
-            plain(colour::BLUE, Shape::Document, 5, words::DONE, at.clone())
-        }
+        State::Result { at, .. } if public => plain(
+            colour::BLUE,
+            Shape::Document,
+            5,
+            words::DONE.of(language),
+            at.clone(),
+        ),
         State::Result {
             word,
             who,
@@ -127,7 +156,7 @@ fn face(status: &Status) -> Face<'_> {
             note,
         } => Face {
             band: if *demonstration {
-                words::DEMONSTRATION
+                words::DEMONSTRATION.of(language)
             } else {
                 ""
             },
@@ -137,7 +166,7 @@ fn face(status: &Status) -> Face<'_> {
                 colour::BLUE,
                 Shape::Document,
                 RESULT,
-                words::result(*word),
+                words::result(*word).of(language),
                 note.clone(),
             )
         },
@@ -145,7 +174,7 @@ fn face(status: &Status) -> Face<'_> {
             colour::YELLOW,
             Shape::Triangle,
             6,
-            words::NEEDS_YOU,
+            words::NEEDS_YOU.of(language),
             at.clone(),
         ),
         State::NotAnalysed {
@@ -160,23 +189,29 @@ fn face(status: &Status) -> Face<'_> {
                 colour::YELLOW,
                 Shape::Triangle,
                 6,
-                words::NOT_ANALYSED,
+                words::NOT_ANALYSED.of(language),
                 reason.clone(),
             )
         },
         State::Attention { cause } => {
-            let (tone, word) = (colour::YELLOW, words::ATTENTION);
+            let (tone, word) = (colour::YELLOW, words::ATTENTION.of(language));
             plain(tone, Shape::Triangle, 7, word, cause.clone())
         }
         State::NotReceiving { cause } => {
-            let (tone, word) = (colour::RED, words::NOT_RECEIVING);
+            let (tone, word) = (colour::RED, words::NOT_RECEIVING.of(language));
             plain(tone, Shape::Octagon, 8, word, cause.clone())
         }
         State::Service => {
             let line = String::new();
             Face {
-                band: words::NO_PATIENT_DATA,
-                ..plain(colour::WHITE, Shape::Spanner, 9, words::SERVICE_MODE, line)
+                band: words::NO_PATIENT_DATA.of(language),
+                ..plain(
+                    colour::WHITE,
+                    Shape::Spanner,
+                    9,
+                    words::SERVICE_MODE.of(language),
+                    line,
+                )
             }
         }
     }

@@ -16,6 +16,7 @@ use super::lettering::{self, Block, Style, Weight};
 use super::picture::Picture;
 use super::shape::Shape;
 use super::{Clock, PanelSize, Signal};
+use crate::base::language::Language;
 use crate::status::{Place, State};
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{Point, Size};
@@ -112,6 +113,7 @@ pub enum Item {
 struct Sheet {
     items: Vec<Item>,
     panel: PanelSize,
+    language: Language,
     whole: Area,
     /// The shorter side; type that is read from near grows with it.
     unit: f32,
@@ -127,6 +129,24 @@ pub fn compose(
     panel: PanelSize,
     now: Clock,
 ) -> Vec<Item> {
+    compose_in(
+        signal.language(Language::default()),
+        signal,
+        map,
+        panel,
+        now,
+    )
+}
+
+/// The same in a language: without a signal there is no status that says which.
+#[must_use]
+pub fn compose_in(
+    language: Language,
+    signal: &Signal,
+    map: Option<(u32, u32)>,
+    panel: PanelSize,
+    now: Clock,
+) -> Vec<Item> {
     let whole = Area {
         x: 0.0,
         y: 0.0,
@@ -137,6 +157,7 @@ pub fn compose(
     let mut sheet = Sheet {
         items: Vec::new(),
         panel,
+        language,
         whole,
         unit,
         margin: (unit * 0.052).round(),

@@ -1,6 +1,7 @@
 //! The queue: the last five studies, and what the stick's slot has to say.
 
 use super::{Area, Place, Sheet, Signal, State, colour};
+use crate::base::language::Language;
 use crate::screen::colour::Ink;
 use crate::screen::lettering::{self, Style, Weight};
 use crate::screen::shape::Shape;
@@ -31,10 +32,11 @@ pub fn compose(sheet: &mut Sheet, signal: &Signal, area: Area) {
         list = stick(sheet, message, area);
     }
     let list = list.inset(sheet.margin, (sheet.unit * 0.008).round());
+    let language = sheet.language;
     let rows: Vec<Row> = (status.queue.iter())
         .filter_map(|row| match status.place {
-            Place::Staff => Some(staff(row)),
-            Place::Public => public(row),
+            Place::Staff => Some(staff(row, language)),
+            Place::Public => public(row, language),
         })
         .collect();
     let step = list.h / ROWS as f32;
@@ -48,7 +50,7 @@ pub fn compose(sheet: &mut Sheet, signal: &Signal, area: Area) {
     };
     let cap = step * CAP;
     if rows.is_empty() {
-        let (text, ink) = (words::NO_STUDY_YET, colour::QUEUE_SOFT);
+        let (text, ink) = (words::NO_STUDY_YET.of(language), colour::QUEUE_SOFT);
         sheet.line(text, Weight::Regular, cap, room(0), ink);
         return;
     }
@@ -68,7 +70,7 @@ struct Row {
     ink: Ink,
 }
 
-fn staff(row: &QueueRow) -> Row {
+fn staff(row: &QueueRow, language: Language) -> Row {
     let mark = match row.state.as_str() {
         _ if row.needs_you => Some((Shape::Triangle, colour::AMBER)),
         state if is_not_analysed(state) => Some((Shape::Triangle, colour::AMBER)),
@@ -81,19 +83,22 @@ fn staff(row: &QueueRow) -> Row {
     Row {
         who: Some(words::who(&row.who)),
         at: row.at.clone(),
-        state: row.state.clone(),
+        state: words::row(language, &row.state),
         mark,
         ink: ink(row.needs_you),
     }
 }
 
 /// "done" and "needs you" only; what is still on its way is no business of the room.
-fn public(row: &QueueRow) -> Option<Row> {
+fn public(row: &QueueRow, language: Language) -> Option<Row> {
     let needs_you = row.needs_you || is_not_analysed(&row.state);
     let (state, mark) = match row.state.as_str() {
-        _ if needs_you => (words::ROW_NEEDS_YOU, (Shape::Triangle, colour::AMBER)),
+        _ if needs_you => (
+            words::ROW_NEEDS_YOU.of(language),
+            (Shape::Triangle, colour::AMBER),
+        ),
         "receiving" | "checking" | "analysing" | "waiting" => return None,
-        _ => (words::ROW_DONE, (Shape::Tick, colour::SKY)),
+        _ => (words::ROW_DONE.of(language), (Shape::Tick, colour::SKY)),
     };
     Some(Row {
         who: None,
@@ -215,7 +220,8 @@ fn stick(sheet: &mut Sheet, message: &str, area: Area) -> Area {
     let room = room.rows(room.y + pad, room.bottom() - pad);
     let cap = sheet.unit * 0.022;
     let head = room.rows(room.y, room.y + cap * 1.4);
-    sheet.line(words::STICK, Weight::Regular, cap, head, colour::STRIP_SOFT);
+    let title = words::STICK.of(sheet.language);
+    sheet.line(title, Weight::Regular, cap, head, colour::STRIP_SOFT);
     let body = room.rows(head.bottom() + cap * 0.7, room.bottom());
     let largest = sheet.unit * 0.04;
     let block = lettering::fit(message, Weight::Bold, largest, (body.w, body.h), 4);

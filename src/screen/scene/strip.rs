@@ -1,6 +1,7 @@
 //! The strip: health of what the box depends on, the model, the clock, RESEARCH USE ONLY.
 
 use super::{Area, Sheet, Signal, colour};
+use crate::base::language::Language;
 use crate::screen::lettering::{Style, Weight};
 use crate::screen::shape::Shape;
 use crate::screen::{Clock, words};
@@ -19,8 +20,8 @@ pub fn compose(sheet: &mut Sheet, signal: &Signal, area: Area, now: Clock) {
     let left = clock(sheet, inside, now);
     let room = inside.columns(inside.x, left - sheet.margin * 0.8);
     let chips = match signal {
-        Signal::Live(status) => chips(status),
-        Signal::Lost(_) => vec![research()],
+        Signal::Live(status) => chips(status, sheet.language),
+        Signal::Lost(_) => vec![research(sheet.language)],
     };
     set(sheet, &chips, room);
 }
@@ -49,17 +50,17 @@ struct Chip {
     plate: bool,
 }
 
-fn research() -> Chip {
+fn research(language: Language) -> Chip {
     Chip {
         mark: None,
-        text: words::RESEARCH_USE_ONLY.to_owned(),
+        text: words::RESEARCH_USE_ONLY.of(language).to_owned(),
         weight: Weight::Bold,
         soft: false,
         plate: true,
     }
 }
 
-fn chips(status: &Status) -> Vec<Chip> {
+fn chips(status: &Status, language: Language) -> Vec<Chip> {
     let strip = &status.strip;
     let health = |health: Health, text: String| Chip {
         mark: Some(match health {
@@ -76,14 +77,14 @@ fn chips(status: &Status) -> Vec<Chip> {
     vec![
         health(
             strip.network,
-            format!("{} {}", words::NETWORK, strip.address)
+            format!("{} {}", words::NETWORK.of(language), strip.address)
                 .trim()
                 .to_owned(),
         ),
-        health(strip.disk, words::disk(strip.disk_used_percent)),
-        health(strip.clock, words::CLOCK.to_owned()),
-        health(strip.pacs, words::PACS.to_owned()),
-        research(),
+        health(strip.disk, words::disk(language, strip.disk_used_percent)),
+        health(strip.clock, words::CLOCK.of(language).to_owned()),
+        health(strip.pacs, words::PACS.of(language).to_owned()),
+        research(language),
         Chip {
             mark: None,
             text: strip.model.clone(),

@@ -11,9 +11,12 @@ use crate::screen::words;
 const WORD_MM: f32 = 26.0;
 
 pub fn compose(sheet: &mut Sheet, signal: &Signal, map: Option<(u32, u32)>, area: Area) {
-    let face = face::of(signal);
+    let language = sheet.language;
+    let face = face::of(signal, language);
     let more = match signal {
-        Signal::Live(status) if status.hidden_causes > 0 => words::more(status.hidden_causes),
+        Signal::Live(status) if status.hidden_causes > 0 => {
+            words::more(language, status.hidden_causes)
+        }
         _ => String::new(),
     };
     let tone = face.tone;

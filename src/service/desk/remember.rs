@@ -19,7 +19,7 @@ impl Desk {
         let found = self.store.standing(study).ok().flatten();
         let row = self.store.study(study).ok().flatten();
         if let (Some(standing), Some(row)) = (found, row) {
-            let done = Done::again(study, &standing, &self.config.runtime);
+            let done = Done::again(study, &standing, &self.config.runtime, self.config.language);
             self.scene.last = Some((done, row, now));
         }
     }

@@ -1,6 +1,6 @@
 //! The checks of what was measured on the decoded volume: coverage, lungs, HU, contrast.
 
-use super::{Check, Limits, Say, mm, rule};
+use super::{Check, Found, Limits, Say, rule};
 use crate::base::unit::{Hu, Mm};
 use serde::{Deserialize, Serialize};
 
@@ -42,13 +42,15 @@ fn coverage(facts: &ImageFacts, limits: &Limits) -> Check {
     let check = rule(
         "coverage",
         4,
-        format!(
-            "{} of lung, {:.0} % at the bottom, {:.0} % at the top",
-            mm(Mm(facts.lung_length.0.round())),
-            100.0 * facts.lowest_share,
-            100.0 * facts.highest_share
-        ),
-        format!("{}, {:.0} %", mm(limits.lung_length), 100.0 * cut),
+        Found::Coverage {
+            mm: facts.lung_length.0.round(),
+            bottom: 100.0 * facts.lowest_share,
+            top: 100.0 * facts.highest_share,
+        },
+        Found::CoverageLimit {
+            mm: limits.lung_length.0,
+            share: 100.0 * cut,
+        },
     );
     if facts.touches_side {
         // Such a lung is not in the mask, so what follows would speak of a lung less.
@@ -77,11 +79,11 @@ fn body_part(facts: &ImageFacts, limits: &Limits) -> Check {
     let check = rule(
         "lungs",
         5,
-        format!(
-            "right {:.0} ml, left {:.0} ml",
-            facts.right_ml, facts.left_ml
-        ),
-        format!("{low} to {high} ml"),
+        Found::Lungs {
+            right: facts.right_ml,
+            left: facts.left_ml,
+        },
+        Found::LungsLimit(limits.lungs_ml),
     );
     if total <= 0.0 {
         check.refuse(Say::NoLungs)
@@ -98,21 +100,17 @@ fn hounsfield(facts: &ImageFacts, limits: &Limits) -> Check {
     let inside = |value: Option<Hu>, [low, high]: [Hu; 2]| {
         value.is_none_or(|v| (low.0..=high.0).contains(&v.0))
     };
-    let say = |value: Option<Hu>| value.map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
-    let range = |[low, high]: [Hu; 2]| format!("{:.0} to {:.0} HU", low.0, high.0);
     let check = rule(
         "hounsfield",
         6,
-        format!(
-            "air outside {}, lungs {}",
-            say(facts.outside_air),
-            say(facts.lung_mode)
-        ),
-        format!(
-            "air {}, lungs {}",
-            range(limits.outside_air),
-            range(limits.lung_mode)
-        ),
+        Found::Air {
+            outside: facts.outside_air.map(|hu| f64::from(hu.0)),
+            lungs: facts.lung_mode.map(|hu| f64::from(hu.0)),
+        },
+        Found::AirLimit {
+            outside: limits.outside_air.map(|hu| f64::from(hu.0)),
+            lungs: limits.lung_mode.map(|hu| f64::from(hu.0)),
+        },
     );
     if inside(facts.outside_air, limits.outside_air) && inside(facts.lung_mode, limits.lung_mode) {
         check
@@ -123,10 +121,8 @@ fn hounsfield(facts: &ImageFacts, limits: &Limits) -> Check {
 
 /// What the header does not say, the picture does.
 fn blood(facts: &ImageFacts, limits: &Limits) -> Check {
-    let limit = format!("{:.0} HU", limits.blood.0);
-    let value = facts
-        .blood
-        .map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
+    let limit = Found::Hu(Some(f64::from(limits.blood.0)));
+    let value = Found::Hu(facts.blood.map(|hu| f64::from(hu.0)));
     let check = rule("blood", 8, value, limit);
     match facts.blood {
         Some(v) if v.0 > limits.blood.0 && limits.refuse_contrast => check.refuse(Say::Contrast),
@@ -136,20 +132,17 @@ fn blood(facts: &ImageFacts, limits: &Limits) -> Check {
 }
 
 fn breathing(facts: &ImageFacts, limits: &Limits) -> Check {
-    let motion = facts
-        .restlessness
-        .map_or("not seen".to_owned(), |v| format!("{v:.2}"));
-    let fill = facts
-        .lung_mode
-        .map_or("not seen".to_owned(), |v| format!("{:.0} HU", v.0));
     let check = rule(
         "breathing",
         10,
-        format!("motion {motion}, lungs {fill}"),
-        format!(
-            "motion {:.2}, lungs {:.0} HU",
-            limits.restlessness, limits.expiration.0
-        ),
+        Found::Breathing {
+            motion: facts.restlessness,
+            lungs: facts.lung_mode.map(|hu| f64::from(hu.0)),
+        },
+        Found::Breathing {
+            motion: Some(limits.restlessness),
+            lungs: Some(f64::from(limits.expiration.0)),
+        },
     );
     if facts.restlessness.is_some_and(|v| v > limits.restlessness) {
         check.warn(Say::Motion)
