@@ -204,6 +204,6 @@ pub fn study(bytes: &[u8]) {
                 assert_eq!(check.say.is_none(), passed, "{check:?}");
             }
         }
-        Err(refusal) => assert!(!refusal.sentence().is_empty()),
+        Err(refusal) => assert!(!refusal.to_string().is_empty()),
     }
 }

@@ -6,5 +6,6 @@ pub mod grid;
 pub mod ident;
 pub mod language;
 pub mod log;
+pub mod script;
 pub mod trace;
 pub mod unit;

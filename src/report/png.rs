@@ -234,7 +234,7 @@ mod tests {
             height: 256,
             ..sample::covid().key_images()[0].clone()
         };
-        let Pair { original, overlay } = pair_(&blank);
+        let Pair { original, overlay } = pair(&blank, Language::English);
         for raster in [original, overlay] {
             let top = &raster.rgb[..raster.width * 3 * 30];
             let white = top.iter().filter(|b| **b > 200).count();
@@ -283,7 +283,7 @@ mod tests {
             pixel_mm: 1.0,
             ..sample::covid().key_images()[0].clone()
         };
-        let raster = pair_(&image).original;
+        let raster = pair(&image, Language::English).original;
         let white = |row: &[u8]| {
             let mut longest = 0;
             let mut run = 0;

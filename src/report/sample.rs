@@ -1,13 +1,17 @@
 //! Reports to look at and to test with. Nobody's lungs: the pictures are drawn.
 
 use super::{
-    Analysed, CheckRow, KeyImage, ModelFacts, Outcome, Patient, Report, Seconds, StudyFacts,
+    Analysed, CheckRow, KeyImage, ModelFacts, Outcome, Patient, Report, Seconds, StudyFacts, Texts,
 };
 use crate::base::grid::Spacing;
 use crate::base::ident::{Private, ReportNo};
 use crate::base::language::Language;
 use crate::base::unit::Mm;
+use crate::finding::decide::Doubt;
 use crate::finding::{Caveat, Decision, Involvement, LungFacts, Probabilities};
+use crate::study::check::{self, Check, Found, Limits, Say, Verdict};
+use crate::study::choose::{Sharpness, Why};
+use crate::study::refusal::Refusal;
 use ndarray::Array3;
 
 /// A Covid-like result with six key images.
@@ -75,7 +79,7 @@ pub fn covid() -> Report {
             key_images,
             solid: drawn(&masks()),
         })),
-        checks: checks(),
+        checks: checks(Language::English),
         caveats: vec![Caveat {
             code: "sharp_kernel".to_owned(),
             words: "Sharp kernel: choose the soft series if there is one.".to_owned(),
@@ -332,60 +336,166 @@ fn model() -> ModelFacts {
     }
 }
 
-fn checks() -> Vec<CheckRow> {
-    let row = |code: &str, value: &str, limit: &str, verdict: &str, words: &str| CheckRow {
-        code: code.to_owned(),
-        value: value.to_owned(),
-        limit: limit.to_owned(),
-        verdict: verdict.to_owned(),
-        words: words.to_owned(),
+/// A sample with its sentences in another language.
+#[must_use]
+pub fn told(report: Report, language: Language) -> Report {
+    let refused = Say::Unfit(Refusal::Scout);
+    let mut texts = Texts::default();
+    match &report.outcome {
+        Outcome::Analysed(analysed) => {
+            texts.checks = checks(language);
+            let why = Why {
+                candidates: 1,
+                contrast: false,
+                step: 1.5,
+                sharpness: Sharpness::Sharp,
+                slices: 162,
+            };
+            texts.series_choice = why.words(language);
+            if analysed.decision == Decision::Undetermined {
+                let doubt = Doubt::Unlike {
+                    distance: analysed.distance,
+                    limit: analysed.distance_limit,
+                };
+                texts.undecided_because = doubt.words(language);
+            }
+        }
+        Outcome::NotAnalysed { .. } => {
+            texts.reason = refused.sentence(language);
+            texts.action = refused.action(language).to_owned();
+            let unfit = check::unfit(Refusal::Scout);
+            texts.checks = vec![row(&unfit, language)];
+        }
+    }
+    texts.caveats = (report.caveats.iter())
+        .map(|caveat| Caveat {
+            code: caveat.code.clone(),
+            words: match caveat.code.as_str() {
+                "motion" => Say::Motion.sentence(language),
+                _ => Say::SharpKernel.words(language),
+            },
+        })
+        .collect();
+    report.in_language(language, texts)
+}
+
+fn row(check: &Check, language: Language) -> CheckRow {
+    CheckRow {
+        code: check.code.to_owned(),
+        value: check.value.words(language),
+        limit: check.limit.words(language),
+        verdict: match check.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Refuse => "refuse",
+        }
+        .to_owned(),
+        words: check.words(language),
+    }
+}
+
+fn checks(language: Language) -> Vec<CheckRow> {
+    let limits = Limits::default();
+    let pass = |code, value, limit| Check {
+        code,
+        kind: 0,
+        value,
+        limit,
+        verdict: Verdict::Pass,
+        say: None,
     };
-    let pass = |code: &str, value: &str, limit: &str| row(code, value, limit, "pass", "");
-    vec![
+    let text = |text: &str| Found::Text(text.to_owned());
+    let hu = |value: f64| Found::Hu(Some(value));
+    let checks = [
         pass(
             "class",
-            "CT ORIGINAL\\PRIMARY\\AXIAL",
-            "CT, original, axial",
+            text("CT ORIGINAL\\PRIMARY\\AXIAL"),
+            Found::AxialOriginal,
         ),
-        pass("orientation", "0.0 degrees off axial", "5 degrees"),
-        pass("spacing", "1.5 mm, uneven by 0 mm", "3 mm, at most 5 mm"),
-        pass("continuity", "0 missing, 0 at a taken place", "none"),
-        pass("length", "162 slices, 243 mm", "80 mm"),
-        pass("rescale", "present", "slope and intercept to HU, 16 bits"),
-        row(
-            "kernel",
-            "B60s",
-            "soft",
-            "warn",
-            "Sharp kernel: choose the soft series if there is one.",
-        ),
-        pass("dose", "84 mAs", "10 mAs"),
-        pass("contrast", "none", "none"),
-        pass("age", "above the limit", "18 years"),
+        pass("orientation", Found::OffAxial(0.0), Found::Degrees(5.0)),
         pass(
-            "image_data",
-            "162 decode, 0 lossy, 0 unreadable",
-            "all, none lossy",
+            "spacing",
+            Found::Spacing {
+                step: 1.5,
+                jitter: 0.0,
+            },
+            Found::SpacingLimit {
+                pass: 3.0,
+                most: 5.0,
+            },
         ),
+        pass(
+            "continuity",
+            Found::Missing {
+                missing: 0,
+                collisions: 0,
+            },
+            Found::Nothing,
+        ),
+        pass(
+            "length",
+            Found::Length {
+                slices: 162,
+                mm: 243.0,
+            },
+            Found::Mm(80.0),
+        ),
+        pass("rescale", Found::Present, Found::HounsfieldScale),
+        Check {
+            verdict: Verdict::Warn,
+            say: Some(Say::SharpKernel),
+            ..pass("kernel", text("B60s"), Found::Soft)
+        },
+        pass("dose", Found::Mas(84.0), Found::MasLimit(10.0)),
+        pass("contrast", Found::Nothing, Found::Nothing),
+        pass("age", Found::AboveLimit, Found::Years(18.0)),
+        check::image_data(162, 0, 0, None),
         pass(
             "coverage",
-            "243 mm of lung, 0 % at the bottom, 0 % at the top",
-            "80 mm, 25 %",
+            Found::Coverage {
+                mm: 243.0,
+                bottom: 0.0,
+                top: 0.0,
+            },
+            Found::CoverageLimit {
+                mm: 80.0,
+                share: 25.0,
+            },
         ),
-        pass("lungs", "right 2310 ml, left 1980 ml", "1500 to 9000 ml"),
+        pass(
+            "lungs",
+            Found::Lungs {
+                right: 2310.0,
+                left: 1980.0,
+            },
+            Found::LungsLimit(limits.lungs_ml),
+        ),
         pass(
             "hounsfield",
-            "air outside -998 HU, lungs -865 HU",
-            "air -1050 to -950 HU, lungs -950 to -600 HU",
+            Found::Air {
+                outside: Some(-998.0),
+                lungs: Some(-865.0),
+            },
+            Found::AirLimit {
+                outside: [-1050.0, -950.0],
+                lungs: [-950.0, -600.0],
+            },
         ),
-        pass("blood", "44 HU", "150 HU"),
+        pass("blood", hu(44.0), hu(150.0)),
         pass(
             "breathing",
-            "motion 0.12, lungs -865 HU",
-            "motion 0.60, lungs -740 HU",
+            Found::Breathing {
+                motion: Some(0.12),
+                lungs: Some(-865.0),
+            },
+            Found::Breathing {
+                motion: Some(0.6),
+                lungs: Some(-740.0),
+            },
         ),
-        pass("duplicate", "new", "other images than before"),
-    ]
+        pass("duplicate", Found::New, Found::OtherImages),
+    ];
+    checks.iter().map(|check| row(check, language)).collect()
 }
 
 /// A drawn chest slice of 512 x 512: skin, ribs, spine, heart, two lungs with vessels, haze, noise.

@@ -2,11 +2,12 @@
 //!
 //! B612 was drawn for cockpit displays and keeps its shapes apart at a distance; its digits are
 //! all equally wide. It ends at Latin-1 and Greek, so a letter that it lacks (initials in Polish,
-//! Czech, Cyrillic) comes from Inter, as high as its neighbours. Nothing here shapes text: scripts that need it are a matter
-//! for the report. Sizes are in pixels of the panel; "cap" is the height of a capital H.
+//! Czech, Cyrillic) comes from Inter, as high as its neighbours, and a letter that joins others from
+//! Vazirmatn, in the order and the form that `base::script` finds. Sizes are in pixels of the panel; "cap" is the height of a capital H.
 
 use super::canvas::Canvas;
 use super::colour::Ink;
+use crate::base::script;
 use fontdue::{Font, FontSettings};
 use std::sync::OnceLock;
 
@@ -18,6 +19,9 @@ const SMALLEST_PX: f32 = 10.0;
 
 /// From one baseline to the next, in em.
 const PITCH: f32 = 1.25;
+
+/// The same where letters reach as far under the line as Persian ones do.
+const DEEP_PITCH: f32 = 1.5;
 
 /// Smaller letters are drawn four times too large and averaged, so that the space between them
 /// is right to a quarter of a pixel.
@@ -62,14 +66,15 @@ impl Style {
     #[must_use]
     pub fn reach(self, text: &str) -> Reach {
         let mut reach = Reach::default();
-        for letter in text.chars() {
-            let glyph = glyph(letter, self.weight);
+        for placed in line_of(text, self.weight) {
+            let glyph = placed.glyph;
             let bounds = glyph
                 .font
                 .metrics_indexed(glyph.index, self.px * glyph.scale)
                 .bounds;
-            reach.over = reach.over.max(bounds.ymin + bounds.height);
-            reach.under = reach.under.max(-bounds.ymin);
+            let up = placed.up * self.px;
+            reach.over = reach.over.max(bounds.ymin + bounds.height + up);
+            reach.under = reach.under.max(-bounds.ymin - up);
         }
         reach
     }
@@ -93,7 +98,9 @@ impl Block {
     /// From one baseline to the next.
     #[must_use]
     pub fn pitch(&self) -> f32 {
-        (self.style.px * PITCH).ceil()
+        let deep = self.lines.iter().any(|line| script::runs_left(line));
+        let pitch = if deep { DEEP_PITCH } else { PITCH };
+        (self.style.px * pitch).ceil()
     }
 
     #[must_use]
@@ -134,7 +141,10 @@ pub fn fit(text: &str, weight: Weight, cap: f32, room: (f32, f32), most: usize) 
         if let Some(lines) = lines {
             let lines = words.balance(width_em, lines);
             let block = Block { lines, style };
-            if block.height() <= room.1 {
+            // Words were measured apart; in a line that runs to the left their signs may come from
+            // another face.
+            let wide = block.pitch() > style.px * PITCH + 1.0 && block.width() > room.0;
+            if block.height() <= room.1 && !wide {
                 return block;
             }
         }
@@ -151,12 +161,14 @@ pub fn draw(canvas: &mut Canvas, text: &str, style: Style, x: f32, baseline: f32
     let scale = fine as f32;
     let mut pen = x * scale;
     let base = baseline.round() as i32 * fine;
-    for letter in text.chars() {
-        let glyph = glyph(letter, style.weight);
+    for placed in line_of(text, style.weight) {
+        let glyph = placed.glyph;
         let px = style.px * scale * glyph.scale;
         let (metrics, cover) = glyph.font.rasterize_indexed(glyph.index, px);
-        let left = pen.round() as i32 + metrics.xmin;
-        let top = base - metrics.ymin - metrics.height as i32;
+        let em = style.px * scale;
+        let left = (pen + placed.right * em).round() as i32 + metrics.xmin;
+        let up = (placed.up * em).round() as i32;
+        let top = base - up - metrics.ymin - metrics.height as i32;
         let stencil = Stencil {
             cover: &cover,
             width: metrics.width,
@@ -164,7 +176,9 @@ pub fn draw(canvas: &mut Canvas, text: &str, style: Style, x: f32, baseline: f32
             top,
         };
         stencil.press(canvas, fine, ink);
-        pen += metrics.advance_width;
+        pen += placed
+            .advance
+            .map_or(metrics.advance_width, |advance| advance * em);
     }
 }
 
@@ -284,8 +298,14 @@ fn cut(text: &str, style: Style, room: (f32, f32), most: usize) -> Block {
     let mut lines = vec![String::new()];
     let mut taken = 0.0;
     let mut whole = true;
+    let joins = script::runs_left(text);
     for letter in text.chars() {
-        let width = glyph(letter, style.weight).advance();
+        let mut width = glyph(letter, style.weight).advance();
+        if joins && let Some(line) = lines.last() {
+            // A letter changes the one before it.
+            let longer = width_in_em(&format!("{line}{letter}"), style.weight);
+            width = (longer - taken).max(0.0);
+        }
         let full = lines.len() == most;
         let needed = taken + width + if full { mark } else { 0.0 };
         match lines.last_mut() {
@@ -313,9 +333,104 @@ fn cut(text: &str, style: Style, room: (f32, f32), most: usize) -> Block {
 }
 
 fn width_in_em(text: &str, weight: Weight) -> f32 {
-    text.chars()
-        .map(|letter| glyph(letter, weight).advance())
+    line_of(text, weight)
+        .iter()
+        .map(|placed| placed.advance.unwrap_or_else(|| placed.glyph.advance()))
         .sum()
+}
+
+/// A glyph in its place on a line; distances in em of the line's style.
+struct Placed {
+    glyph: Glyph,
+    /// To the next one; the glyph's own where nothing shaped it.
+    advance: Option<f32>,
+    right: f32,
+    up: f32,
+}
+
+/// The glyphs of a line from the left to the right.
+fn line_of(text: &str, weight: Weight) -> Vec<Placed> {
+    let single = |letter| Placed {
+        glyph: glyph(letter, weight),
+        advance: None,
+        right: 0.0,
+        up: 0.0,
+    };
+    if !script::runs_left(text) {
+        return text.chars().map(single).collect();
+    }
+    let joining = joining(weight);
+    let parts = script::parts(text, |letter, leftward| {
+        leftward && joining.shaper.glyph_index(letter).is_some() || steers(letter)
+    });
+    let mut line = Vec::new();
+    for part in parts {
+        let text = text.get(part.range).unwrap_or_default();
+        if !part.face {
+            let letters = text.chars().map(mirrored(part.leftward)).map(single);
+            let from = line.len();
+            line.extend(letters);
+            if part.leftward
+                && let Some(added) = line.get_mut(from..)
+            {
+                added.reverse();
+            }
+            continue;
+        }
+        let em = joining.scale / joining.shaper.units_per_em().max(1) as f32;
+        for shaped in script::shape(&joining.shaper, text, part.leftward) {
+            line.push(Placed {
+                glyph: Glyph {
+                    font: &joining.font,
+                    index: shaped.index,
+                    scale: joining.scale,
+                },
+                advance: Some(shaped.advance as f32 * em),
+                right: shaped.x as f32 * em,
+                up: shaped.y as f32 * em,
+            });
+        }
+    }
+    line
+}
+
+/// Whether a character only steers its neighbours. Shaping takes it out.
+fn steers(letter: char) -> bool {
+    matches!(letter, script::NON_JOINER | '\u{200d}'..='\u{200f}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A bracket opens to the other side in a line that runs to the left.
+fn mirrored(leftward: bool) -> impl Fn(char) -> char {
+    move |letter| match letter {
+        '(' if leftward => ')',
+        ')' if leftward => '(',
+        other => other,
+    }
+}
+
+/// The face of letters that join.
+struct Joining {
+    font: Font,
+    shaper: rustybuzz::Face<'static>,
+    scale: f32,
+}
+
+fn joining(weight: Weight) -> &'static Joining {
+    /// Height of the Latin capitals that Vazirmatn's letters were drawn for, in em.
+    const CAPITAL: f32 = 0.711;
+    static FACES: OnceLock<[Joining; 2]> = OnceLock::new();
+    let faces = FACES.get_or_init(|| {
+        [
+            (Weight::Regular, script::REGULAR),
+            (Weight::Bold, script::BOLD),
+        ]
+        .map(|(weight, bytes)| Joining {
+            font: load(bytes),
+            shaper: rustybuzz::Face::from_slice(bytes, 0).expect("the face is in the program"),
+            scale: cap_of_em(weight) / CAPITAL,
+        })
+    });
+    &faces[weight as usize]
 }
 
 fn cap_of_em(weight: Weight) -> f32 {

@@ -29,7 +29,7 @@ pub mod source;
 mod starting;
 mod trail;
 mod wall;
-mod words;
+pub mod words;
 pub mod worker;
 
 pub use callers::{LEARN_FOR, begin_learning, end_learning};

@@ -5,7 +5,7 @@ use crate::base::language::Language;
 use crate::finding::Caveat;
 use crate::finding::decide::Doubt;
 use crate::report::{CheckRow, Texts};
-use crate::study::check::{Check, Say, Verdict};
+use crate::study::check::{Check, Found, Say, Verdict};
 use crate::study::choose::Why;
 
 #[derive(Clone, Debug, Default)]
@@ -133,11 +133,10 @@ pub fn resent(images: u32, language: Language) -> Caveat {
 
 /// The row of a study that has not been analysed before.
 pub fn new(language: Language) -> CheckRow {
-    let [value, limit] = words::NEW.map(|phrase| phrase.of(language).to_owned());
     CheckRow {
         code: "duplicate".into(),
-        value,
-        limit,
+        value: Found::New.words(language),
+        limit: Found::OtherImages.words(language),
         verdict: "pass".into(),
         words: String::new(),
     }

@@ -177,24 +177,6 @@ pub fn resent(language: Language, images: u32) -> String {
     }
 }
 
-/// The row of a study that had not been analysed before: what was found, and what was wanted.
-pub const NEW: [Phrase; 2] = [
-    Phrase {
-        en: "new",
-        de: "neu",
-        es: "nuevo",
-        fr: "nouveau",
-        fa: "تازه",
-    },
-    Phrase {
-        en: "other images than before",
-        de: "andere Bilder als zuvor",
-        es: "imágenes distintas de las anteriores",
-        fr: "autres images qu'auparavant",
-        fa: "تصاویری جز تصاویر پیشین",
-    },
-];
-
 /// Why a run has no result, where no check refused the scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {

@@ -3,6 +3,7 @@
 mod rows;
 
 use crate::peers;
+use scanside::base::language::Language;
 use scanside::service::files::read_folder;
 use scanside::study::assemble::assemble;
 use scanside::study::check::{Limits, acquisition, refusal};
@@ -17,7 +18,7 @@ fn judge(folder: &Path) -> Result<Vec<&'static str>, String> {
     let stack = &assembly.stacks[choice.stack];
     let checks = acquisition(stack, &folder.headers, &Limits::default());
     match refusal(&checks) {
-        Some(check) => Err(check.words()),
+        Some(check) => Err(check.words(Language::English)),
         None => Ok(checks
             .iter()
             .filter(|check| check.say.is_some())

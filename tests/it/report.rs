@@ -2,6 +2,7 @@
 //! the folder against `sha256sum`.
 
 use scanside::base::ident::Private;
+use scanside::base::language::Language;
 use scanside::export::{self, Options};
 use scanside::finding::Decision;
 use scanside::report::{self, Report, sample};
@@ -58,7 +59,7 @@ fn samples_to_look_at() {
     for (name, report) in samples() {
         write_all(&Path::new(&folder).join(name), &report);
         if let Some(image) = report.key_images().first() {
-            let map = report::png::map_png(image, 240).unwrap();
+            let map = report::png::map_png(image, 240, Language::English).unwrap();
             std::fs::write(Path::new(&folder).join(name).join("map.png"), map).unwrap();
         }
     }
@@ -418,7 +419,7 @@ fn the_result_words_are_those_of_the_screen() {
         (Decision::Cap, ResultWord::Cap),
         (Decision::Undetermined, ResultWord::Undetermined),
     ] {
-        assert_eq!(report::words::result(decision), word.words());
+        assert_eq!(report::words::result(decision).en, word.words());
     }
 }
 

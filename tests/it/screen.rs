@@ -3,13 +3,15 @@
 //! `UPDATE_GOLDEN=1` rewrites the pictures in `tests/golden/screen`. `SCANSIDE_SCREENS=DIR` writes
 //! every state at every size into a folder, to be looked at.
 
+mod languages;
 mod states;
 
+use scanside::base::language::Language;
 use scanside::screen::colour::contrast;
 use scanside::screen::lettering::{Style, Weight};
 use scanside::screen::panel::png::PngPanel;
 use scanside::screen::panel::{Panel, PanelError};
-use scanside::screen::scene::{Area, Item, compose};
+use scanside::screen::scene::{Area, Item, compose, compose_in};
 use scanside::screen::{
     Clock, Lost, PanelChoice, PanelSize, ScreenConfig, Signal, render, run, words,
 };
@@ -77,49 +79,54 @@ fn nothing_overlaps_and_nothing_is_clipped_in_any_state_at_any_size() {
     for (name, signal) in states().into_iter().chain(hostile_states()) {
         for panel in SIZES {
             let items = compose(&signal, Some(map.size()), panel, NOW);
-            let mut taken: Vec<(String, Area)> = Vec::new();
-            for item in &items {
-                let (what, area) = match item {
-                    Item::Text {
-                        text,
-                        style,
-                        x,
-                        baseline,
-                        room,
-                        ..
-                    } => {
-                        let ink = ink_of(text, *style, *x, *baseline);
-                        assert!(
-                            within(ink, *room),
-                            "{name} {panel:?}: {text:?} {ink:?} leaves its room {room:?}"
-                        );
-                        (text.clone(), ink)
-                    }
-                    // The hand belongs into its dial.
-                    Item::Shape {
-                        shape: scanside::screen::shape::Shape::Hand(_),
-                        ..
-                    } => continue,
-                    Item::Shape { shape, area, .. } => {
-                        let ink = area.x + area.w * shape.bearing();
-                        (format!("{shape:?}"), area.columns(ink, area.right()))
-                    }
-                    Item::Picture { area } => ("map".to_owned(), *area),
-                    Item::Fill { area, .. } => {
-                        assert!(within(*area, whole(panel)), "{name} {panel:?} {area:?}");
-                        continue;
-                    }
-                };
-                assert!(within(area, whole(panel)), "{name} {panel:?} {what:?}");
-                for (other, place) in &taken {
-                    assert!(
-                        !overlap(area, *place),
-                        "{name} {panel:?}: {what:?} {area:?} on {other:?} {place:?}"
-                    );
-                }
-                taken.push((what, area));
-            }
+            fits(name, &items, panel);
         }
+    }
+}
+
+/// Each text stays in its room, everything on the panel, and nothing on anything else.
+fn fits(name: &str, items: &[Item], panel: PanelSize) {
+    let mut taken: Vec<(String, Area)> = Vec::new();
+    for item in items {
+        let (what, area) = match item {
+            Item::Text {
+                text,
+                style,
+                x,
+                baseline,
+                room,
+                ..
+            } => {
+                let ink = ink_of(text, *style, *x, *baseline);
+                assert!(
+                    within(ink, *room),
+                    "{name} {panel:?}: {text:?} {ink:?} leaves its room {room:?}"
+                );
+                (text.clone(), ink)
+            }
+            // The hand belongs into its dial.
+            Item::Shape {
+                shape: scanside::screen::shape::Shape::Hand(_),
+                ..
+            } => continue,
+            Item::Shape { shape, area, .. } => {
+                let ink = area.x + area.w * shape.bearing();
+                (format!("{shape:?}"), area.columns(ink, area.right()))
+            }
+            Item::Picture { area } => ("map".to_owned(), *area),
+            Item::Fill { area, .. } => {
+                assert!(within(*area, whole(panel)), "{name} {panel:?} {area:?}");
+                continue;
+            }
+        };
+        assert!(within(area, whole(panel)), "{name} {panel:?} {what:?}");
+        for (other, place) in &taken {
+            assert!(
+                !overlap(area, *place),
+                "{name} {panel:?}: {what:?} {area:?} on {other:?} {place:?}"
+            );
+        }
+        taken.push((what, area));
     }
 }
 
@@ -170,7 +177,7 @@ fn research_use_only_and_the_time_are_on_every_picture() {
     for (name, signal) in states().into_iter().chain(hostile_states()) {
         for panel in SIZES {
             let texts = texts(&signal, panel);
-            for wanted in [words::RESEARCH_USE_ONLY, "14:07"] {
+            for wanted in [words::RESEARCH_USE_ONLY.en, "14:07"] {
                 assert!(
                     texts.iter().any(|t| t == wanted),
                     "{name} {panel:?} {wanted}"
@@ -185,7 +192,10 @@ fn a_demonstration_result_says_so_beside_its_word() {
     let signal = Signal::Live(status(result(ResultWord::Control, true)));
     for panel in SIZES {
         let texts = texts(&signal, panel);
-        assert!(texts.iter().any(|t| t == words::DEMONSTRATION), "{texts:?}");
+        assert!(
+            texts.iter().any(|t| t == words::DEMONSTRATION.en),
+            "{texts:?}"
+        );
     }
 }
 
@@ -240,14 +250,14 @@ fn service_mode_and_no_signal_show_no_patient_and_no_health() {
         assert!(!shown.contains("J.D."), "{shown}");
         if matches!(state, Signal::Lost(_)) {
             assert!(!shown.contains("Disk"), "{shown}");
-            assert!(shown.contains(words::DO_NOT_TRUST), "{shown}");
+            assert!(shown.contains(words::DO_NOT_TRUST.en), "{shown}");
         }
     }
 }
 
 /// Height of the capitals of the largest text, in millimetres.
-fn largest_cap_mm(signal: &Signal, panel: PanelSize) -> f32 {
-    let items = compose(signal, Some((320, 320)), panel, NOW);
+fn largest_cap_mm(language: Language, signal: &Signal, panel: PanelSize) -> f32 {
+    let items = compose_in(language, signal, Some((320, 320)), panel, NOW);
     let caps = items.iter().map(|item| match item {
         Item::Text { style, .. } if style.weight == Weight::Bold => style.cap(),
         _ => 0.0,
@@ -260,14 +270,14 @@ fn largest_cap_mm(signal: &Signal, panel: PanelSize) -> f32 {
 #[test]
 fn the_word_is_read_across_the_room() {
     for (name, signal) in states() {
-        let mm = largest_cap_mm(&signal, SIZES[3]);
+        let mm = largest_cap_mm(Language::English, &signal, SIZES[3]);
         let wanted = if name.starts_with("result_") {
             14.0
         } else {
             25.0
         };
         assert!(mm >= wanted, "{name}: {mm:.1} mm");
-        let mm = largest_cap_mm(&signal, SIZES[1]);
+        let mm = largest_cap_mm(Language::English, &signal, SIZES[1]);
         assert!(mm >= 6.4, "{name}: {mm:.1} mm on 7 inch");
     }
 }
@@ -393,6 +403,7 @@ fn one_picture(status_file: &Path) -> Vec<u8> {
             file: file.clone(),
             size: SIZES[0],
         },
+        language: Language::English,
         once: true,
     })
     .unwrap();

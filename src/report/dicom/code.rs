@@ -144,12 +144,9 @@ mod tests {
             Decision::Cap,
             Decision::Undetermined,
         ] {
-            assert_eq!(
-                result(decision).2,
-                words::result(decision).of(Language::English)
-            );
+            assert_eq!(result(decision).2, words::result(decision).en);
         }
-        assert_eq!(NOT_ANALYSED.2, words::NOT_ANALYSED.of(Language::English));
+        assert_eq!(NOT_ANALYSED.2, words::NOT_ANALYSED.en);
         for code in [
             RAISED,
             SHARE,

@@ -2,7 +2,8 @@
 //!
 //! The list is there so that the layout can be tested without looking at pixels: every text knows
 //! the room that it may use. The tile takes 60 % of the height, the queue 25 %, the strip 15 %
-//! (product spec 2.1 rule 8). Sizes follow the panel's pixels per millimetre where people read
+//! (product spec 2.1 rule 8). A language that runs to the left has all of it on
+//! the other side. Sizes follow the panel's pixels per millimetre where people read
 //! from afar, and the panel's height where they do not.
 
 mod face;
@@ -17,6 +18,7 @@ use super::picture::Picture;
 use super::shape::Shape;
 use super::{Clock, PanelSize, Signal};
 use crate::base::language::Language;
+use crate::base::script;
 use crate::status::{Place, State};
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{Point, Size};
@@ -167,7 +169,32 @@ pub fn compose_in(
     tile::compose(&mut sheet, signal, map, whole.rows(0.0, tile_end));
     queue::compose(&mut sheet, signal, whole.rows(tile_end, queue_end));
     strip::compose(&mut sheet, signal, whole.rows(queue_end, whole.h), now);
+    if language.runs_left() {
+        for item in &mut sheet.items {
+            mirror(item, whole.w);
+        }
+    }
     sheet.items
+}
+
+/// Moves an item to the other side of a panel of this width. Nothing is turned: a shape, a picture
+/// and a line of text look as they did.
+fn mirror(item: &mut Item, width: f32) {
+    match item {
+        Item::Fill { area, .. } | Item::Shape { area, .. } | Item::Picture { area } => {
+            area.x = width - area.right();
+        }
+        Item::Text {
+            text,
+            style,
+            x,
+            room,
+            ..
+        } => {
+            *x = width - *x - style.width(text);
+            room.x = width - room.right();
+        }
+    }
 }
 
 /// Draws the list. The map's picture fills the item that stands for it.
@@ -269,6 +296,7 @@ impl Sheet {
     ) -> f32 {
         let block = lettering::fit(text, weight, cap, (room.w, room.h), 1);
         let (width, cap) = (block.width(), block.style.cap());
+        let reach = block.lines.first().map(|line| block.style.reach(line));
         let Some(line) = block
             .lines
             .into_iter()
@@ -278,10 +306,16 @@ impl Sheet {
             return room.x;
         };
         self.items.push(Item::Text {
-            text: line,
             style: block.style,
             x: room.x + (room.w - width) * right,
-            baseline: (room.middle() + cap / 2.0).round(),
+            baseline: match reach {
+                // Letters that reach far under the line are centred with all of their height.
+                Some(reach) if script::runs_left(&line) => {
+                    (room.middle() + (reach.over - reach.under) / 2.0).round()
+                }
+                _ => (room.middle() + cap / 2.0).round(),
+            },
+            text: line,
             ink,
             room,
         });

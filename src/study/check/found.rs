@@ -53,6 +53,9 @@ pub enum Found {
         why: String,
     },
     AllLossless,
+    /// A study that has not been analysed before.
+    New,
+    OtherImages,
     /// The shares are of the largest area on any slice, in percent.
     Coverage {
         mm: f64,
@@ -119,6 +122,8 @@ impl Found {
             Found::BelowLimit => phrase(BELOW_LIMIT),
             Found::AboveLimit => phrase(ABOVE_LIMIT),
             Found::AllLossless => phrase(ALL_LOSSLESS),
+            Found::New => phrase(NEW),
+            Found::OtherImages => phrase(OTHER_IMAGES),
             Found::Mm(value) => mm(*value),
             Found::OffAxial(value) => {
                 let value = language.number(*value, 1);
@@ -448,4 +453,18 @@ const ALL_LOSSLESS: Phrase = Phrase {
     es: "todas, ninguna con pérdida",
     fr: "toutes, aucune avec perte",
     fa: "همه، بدون افت کیفیت",
+};
+const NEW: Phrase = Phrase {
+    en: "new",
+    de: "neu",
+    es: "nuevo",
+    fr: "nouveau",
+    fa: "تازه",
+};
+const OTHER_IMAGES: Phrase = Phrase {
+    en: "other images than before",
+    de: "andere Bilder als zuvor",
+    es: "imágenes distintas de las anteriores",
+    fr: "autres images qu'auparavant",
+    fa: "تصاویری جز تصاویر پیشین",
 };

@@ -1,8 +1,14 @@
 //! What the screen can be asked to show: every state, and statuses that go too far.
 
+use scanside::base::ident::ReportNo;
+use scanside::base::language::Language;
+use scanside::export::{Copied, Exported};
 use scanside::screen::picture::Picture;
 use scanside::screen::{Lost, Signal};
+use scanside::service::words;
 use scanside::status::{Health, Place, QueueRow, ResultWord, SCHEMA, State, Status, Strip, Who};
+use scanside::study::check::Say;
+use scanside::study::refusal::Refusal;
 
 fn who(initials: &str, id_end: &str) -> Who {
     let mut who = Who::default();
@@ -45,6 +51,7 @@ pub fn status(state: State) -> Status {
         schema: SCHEMA,
         written_ms: 0,
         place: Place::Staff,
+        language: Language::English,
         state,
         hidden_causes: 0,
         queue: rows.into_iter().collect(),
@@ -73,7 +80,7 @@ pub fn result(word: ResultWord, map: bool) -> State {
     }
 }
 
-fn not_analysed(reason: &str, action: &str) -> State {
+pub fn not_analysed(reason: &str, action: &str) -> State {
     State::NotAnalysed {
         who: who("A.Ł.", "551"),
         at: "13:12".into(),
@@ -227,6 +234,139 @@ pub fn states() -> Vec<(&'static str, Signal)> {
         ("no_signal_missing", Signal::Lost(Lost::Missing)),
         ("no_signal_unreadable", Signal::Lost(Lost::Unreadable)),
     ]
+}
+
+/// The same states with everything in another language.
+pub fn states_in(language: Language) -> Vec<(&'static str, Signal)> {
+    let mut all = states();
+    for (_, signal) in &mut all {
+        let Signal::Live(status) = signal else {
+            continue;
+        };
+        status.language = language;
+        if status.stick.is_some() {
+            status.stick = Some(exported(3).sentence(language));
+        }
+        match &mut status.state {
+            State::Result { note, .. } if note.starts_with("Already") => {
+                *note = words::again(language, "14:02");
+            }
+            State::Result { note, .. } if !note.is_empty() => {
+                *note = Say::SharpKernel.sentence(language);
+            }
+            State::NotAnalysed { reason, action, .. } => {
+                let say = if action.is_empty() {
+                    Say::Child
+                } else {
+                    Say::Missing {
+                        first: 143,
+                        last: 143,
+                        width: 10.0,
+                        more_places: 0,
+                    }
+                };
+                *reason = say.sentence(language);
+                say.action(language).clone_into(action);
+            }
+            State::Attention { cause } if cause.starts_with("PACS") => {
+                *cause = words::PACS_SILENT.of(language).into();
+            }
+            State::Attention { cause } => *cause = words::disk_low(language, 78),
+            State::NotReceiving { cause } if language != Language::English => {
+                *cause = words::DISK_FULL.of(language).into();
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn exported(reports: u32) -> Exported {
+    let copied = (1..=reports).map(|number| Copied {
+        number: ReportNo(number),
+        folder: String::new(),
+        files: Vec::new(),
+    });
+    Exported {
+        copied: copied.collect(),
+        ..Exported::default()
+    }
+}
+
+/// Every sentence that a wall can be given, with what to do.
+pub fn sentences(language: Language) -> Vec<(String, String)> {
+    let says = [
+        Say::Derived,
+        Say::Reformatted,
+        Say::OffAxial { degrees: 3.4 },
+        Say::Tilted,
+        Say::SpacedHrct,
+        Say::TooFarApart {
+            step: 7.5,
+            most: 5.0,
+        },
+        Say::FarApart { step: 4.5 },
+        Say::Uneven { by: 0.625 },
+        Say::Missing {
+            first: 143,
+            last: 147,
+            width: 12.5,
+            more_places: 3,
+        },
+        Say::SamePlace,
+        Say::TooShort {
+            slices: 20,
+            length: 40.0,
+        },
+        Say::CutBottom,
+        Say::CutTop,
+        Say::CutSide,
+        Say::TooLittleLung,
+        Say::TouchesEnd,
+        Say::NoLungs,
+        Say::LungSize,
+        Say::SmallLung,
+        Say::NotHounsfield,
+        Say::Shifted,
+        Say::SharpKernel,
+        Say::LowDose,
+        Say::Contrast,
+        Say::NoAge,
+        Say::Child,
+        Say::Motion,
+        Say::Expiration,
+        Say::Lossy,
+        Say::Unreadable { count: 12 },
+        Say::Damaged { image: 143 },
+        Say::Unfit(Refusal::Scout),
+        Say::Unfit(Refusal::MultiFrame),
+        Say::Unfit(Refusal::TwoPatients),
+        Say::Unfit(Refusal::NoGeometry),
+    ];
+    let mut all: Vec<(String, String)> = (says.iter())
+        .map(|say| (say.sentence(language), say.action(language).to_owned()))
+        .collect();
+    let trouble = words::Trouble::Internal(None);
+    all.push((trouble.reason(language), trouble.action(language).into()));
+    for phrase in [
+        words::SELF_TEST_FAILED,
+        words::CLOCK_NOT_SET,
+        words::NOT_STORED,
+        words::DATABASE_SILENT,
+        words::MIXED_UP,
+        words::SET_ASIDE,
+    ] {
+        all.push((phrase.of(language).to_owned(), String::new()));
+    }
+    let title = words::wrong_title(
+        language,
+        ("CT2_MAIN", "10.11.12.13"),
+        "SCANSITE",
+        "SCANSIDE",
+    );
+    all.push((words::refused(language, &title), String::new()));
+    all.push((words::learning(language, "14:12"), String::new()));
+    all
 }
 
 /// Texts as long as the file may carry them.
