@@ -5,6 +5,7 @@
 
 mod commitment;
 mod destination;
+mod language;
 
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
@@ -117,14 +118,8 @@ pub enum ConfigError {
         "the AE title \"{0}\" is not 1 to 16 characters without backslash or control characters"
     )]
     Title(String),
-    #[error(
-        "the language \"{0}\" is not one of en (English), de (German), es (Spanish), fr (French)"
-    )]
+    #[error("{0}")]
     Language(String),
-    #[error(
-        "Persian (fa) cannot be set yet: its words are there, but reports cannot set its letters on paper"
-    )]
-    Persian,
     #[error("\"{0}\" is not an address with a port, such as 0.0.0.0:11112")]
     Listen(String),
     #[error("[tls] needs {0}, the path of a PEM file")]
@@ -291,7 +286,7 @@ impl Config {
             },
             limits: raw.checks,
             place: raw.place,
-            language: raw.language.map_or(Ok(Language::default()), language)?,
+            language: language::check(raw.language)?,
             device: raw.device,
             site: raw.site,
             export: Export {
@@ -414,15 +409,6 @@ pub fn title(text: String) -> Result<String, ConfigError> {
         Ok(text)
     } else {
         Err(ConfigError::Title(text))
-    }
-}
-
-fn language(tag: String) -> Result<Language, ConfigError> {
-    match Language::from_tag(&tag) {
-        // A box that speaks it on the display and not in its reports would be half a box.
-        Some(Language::Persian) => Err(ConfigError::Persian),
-        Some(language) => Ok(language),
-        None => Err(ConfigError::Language(tag)),
     }
 }
 

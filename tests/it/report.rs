@@ -31,6 +31,22 @@ fn samples() -> Vec<(&'static str, Report)> {
     ]
 }
 
+/// Reports in the other languages that a box can be set to.
+fn translated() -> Vec<(String, Report)> {
+    let mut all = Vec::new();
+    for language in [Language::German, Language::Spanish, Language::French] {
+        for (name, report) in [
+            ("covid", sample::covid()),
+            ("undetermined", sample::undetermined()),
+            ("not_analysed", sample::not_analysed()),
+        ] {
+            let name = format!("{name}_{}", language.tag());
+            all.push((name, sample::told(report, language)));
+        }
+    }
+    all
+}
+
 /// Whether a program of the test's peers is there. Where peers are mandatory, it has to be.
 fn peer(program: &str) -> bool {
     crate::peers::program(program, "-v").is_some()
@@ -56,7 +72,9 @@ fn samples_to_look_at() {
         "the solid took {:.0} ms",
         begun.elapsed().as_secs_f64() * 1e3
     );
-    for (name, report) in samples() {
+    let english = samples().into_iter();
+    let english = english.map(|(name, report)| (name.to_owned(), report));
+    for (name, report) in english.chain(translated()) {
         write_all(&Path::new(&folder).join(name), &report);
         if let Some(image) = report.key_images().first() {
             let map = report::png::map_png(image, 240, Language::English).unwrap();
@@ -103,7 +121,9 @@ fn the_words_of_the_pages_are_the_golden_ones() {
     }
     let folder = tempfile::tempdir().unwrap();
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    for (name, report) in samples() {
+    let english = samples().into_iter();
+    let english = english.map(|(name, report)| (name.to_owned(), report));
+    for (name, report) in english.chain(translated()) {
         let pdf = folder.path().join("report.pdf");
         std::fs::write(&pdf, report::pdf::write(&report).unwrap()).unwrap();
         let text = text_of(&pdf);
@@ -449,5 +469,36 @@ fn sha256sum_accepts_the_folders_on_box_and_stick() {
                 .args(["-c", "--strict", "SHA256SUMS"])
                 .current_dir(place),
         );
+    }
+}
+
+/// Both forms say which language they are in; English words stay with what is English on purpose.
+#[test]
+fn a_report_in_another_language_says_so_and_keeps_its_english_for_objects() {
+    for (name, report) in translated() {
+        let tag = report.language.tag();
+        let page = report::html::write(&report, &[]).unwrap();
+        assert!(page.contains(&format!("<html lang=\"{tag}\">")), "{name}");
+        for english in [
+            "RESEARCH",
+            "Limits",
+            "Acquisition",
+            "Not analysed",
+            "lungs ",
+        ] {
+            assert!(!page.contains(english), "{name}: {english}");
+        }
+        let pdf = report::pdf::write(&report).unwrap();
+        let lang = format!("/Lang ({tag})");
+        let said = pdf.windows(lang.len()).any(|part| part == lang.as_bytes());
+        assert!(said, "{name}: no {lang}");
+        let json: Value = serde_json::from_str(&report::json::write(&report).unwrap()).unwrap();
+        assert_eq!(json["language"], tag);
+        let english = report.in_english();
+        assert_eq!(english.language, Language::English);
+        let words = |report: &Report| report.checks.iter().map(|c| c.value.clone()).collect();
+        let (own, other): (Vec<String>, Vec<String>) = (words(&report), words(&english));
+        assert_ne!(own, other, "{name}");
+        assert!(other.iter().all(String::is_ascii), "{name}: {other:?}");
     }
 }

@@ -8,7 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 const LONGEST: usize = 600;
 
 /// Tables may be longer: file and why it is one.
-const TABLES: [(&str, &str); 0] = [];
+const TABLES: [(&str, &str); 1] = [(
+    "src/report/words/phrases.rs",
+    "the phrases of the report in five languages",
+)];
 
 fn ends_with_any(name: &str, ends: &[&str]) -> bool {
     ends.iter().any(|end| name.ends_with(end))

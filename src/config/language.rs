@@ -1,0 +1,24 @@
+//! The language of the display and of reports, as it may be set.
+
+use super::ConfigError;
+use crate::base::language::Language;
+
+/// The language of a tag; English where none is set.
+pub(super) fn check(tag: Option<String>) -> Result<Language, ConfigError> {
+    let Some(tag) = tag else {
+        return Ok(Language::default());
+    };
+    match Language::from_tag(&tag) {
+        // A box that speaks it on the display and not in its reports would be half a box.
+        Some(Language::Persian) => Err(ConfigError::Language(
+            "Persian (fa) cannot be set yet: its words are there, but reports cannot set its \
+             letters on paper"
+                .to_owned(),
+        )),
+        Some(language) => Ok(language),
+        None => Err(ConfigError::Language(format!(
+            "the language \"{tag}\" is not one of en (English), de (German), es (Spanish), \
+             fr (French)"
+        ))),
+    }
+}
