@@ -22,3 +22,18 @@ pub(super) fn check(tag: Option<String>) -> Result<Language, ConfigError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_spoken_is_refused_in_words() {
+        let check = |tag: &str| check(Some(tag.to_owned()));
+        assert_eq!(check("fr").unwrap(), Language::French);
+        let why = check("fa").unwrap_err().to_string();
+        assert!(why.starts_with("Persian (fa) cannot be set yet"), "{why}");
+        let why = check("german").unwrap_err().to_string();
+        assert!(why.contains("\"german\" is not one of en"), "{why}");
+    }
+}
