@@ -75,7 +75,7 @@ fn samples_to_look_at() {
     let english = samples().into_iter();
     let english = english.map(|(name, report)| (name.to_owned(), report));
     for (name, report) in english.chain(translated()) {
-        write_all(&Path::new(&folder).join(name), &report);
+        write_all(&Path::new(&folder).join(&name), &report);
         if let Some(image) = report.key_images().first() {
             let map = report::png::map_png(image, 240, Language::English).unwrap();
             std::fs::write(Path::new(&folder).join(name).join("map.png"), map).unwrap();
@@ -499,6 +499,6 @@ fn a_report_in_another_language_says_so_and_keeps_its_english_for_objects() {
         let words = |report: &Report| report.checks.iter().map(|c| c.value.clone()).collect();
         let (own, other): (Vec<String>, Vec<String>) = (words(&report), words(&english));
         assert_ne!(own, other, "{name}");
-        assert!(other.iter().all(String::is_ascii), "{name}: {other:?}");
+        assert!(other.iter().all(|value| value.is_ascii()), "{name}: {other:?}");
     }
 }
