@@ -4,6 +4,7 @@ use super::super::{Analysed, Outcome, Report, words};
 use super::pen::{LEFT, Pen, RIGHT, Role, Setting, WIDTH};
 use super::{GREY, INK, PANEL, TRACK, VIOLET, WHITE, region, strong, text};
 use crate::base::ident::Class;
+use crate::base::language::Language;
 use crate::finding::Decision;
 
 pub fn draw(pen: &mut Pen, report: &Report) {
@@ -27,7 +28,7 @@ fn title(pen: &mut Pen, report: &Report) {
         .push((words::REPORT.of(pen.language).to_owned(), 0, y));
     let heading = words::HEADING.of(pen.language);
     pen.within(Role::Heading(1, heading.to_owned()), |pen| {
-        pen.text(LEFT, y + 13.0, 260.0, heading, strong(17.0, INK));
+        pen.text(LEFT, y + 13.0, 360.0, heading, strong(17.0, INK));
     });
     let place = words::place(report);
     pen.within(Role::Paragraph, |pen| {
@@ -50,9 +51,14 @@ fn facts(pen: &mut Pen, report: &Report) {
     let top = pen.y;
     let column = (WIDTH - 2.0 * GAP) / 3.0;
     let mut bottom = top;
+    // The English is the shortest.
+    let more = usize::from(pen.language != Language::English);
     for (index, (facts, most)) in columns.iter().zip(MOST).enumerate() {
         let x = LEFT + index as f32 * (column + GAP);
-        bottom = f32::max(bottom, fact_column(pen, (x, top), column, facts, most));
+        bottom = f32::max(
+            bottom,
+            fact_column(pen, (x, top), column, facts, most + more),
+        );
     }
     pen.y = bottom + 6.0;
 }

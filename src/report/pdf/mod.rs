@@ -73,7 +73,13 @@ fn banner(pen: &mut Pen) {
         let baseline = top + 13.4;
         let taken = pen.text(LEFT + 9.0, baseline, 200.0, short, strong(9.6, WHITE));
         let x = LEFT + 9.0 + taken + 9.0;
-        pen.text(x, baseline, RIGHT - x - 6.0, rest, text(8.2, WHITE));
+        // It must be whole: where a language needs more room its letters are smaller.
+        let room = RIGHT - x - 6.0;
+        let mut style = text(8.2, WHITE);
+        while pen.faces.width(rest, style) > room && style.size > 5.5 {
+            style.size -= 0.1;
+        }
+        pen.text(x, baseline, room, rest, style);
     });
     pen.y = top + HEIGHT + 12.0;
 }

@@ -164,7 +164,8 @@ fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
             words::FEET.of(pen.language),
             text(6.4, GREY),
         );
-        pen.text(right + 4.0, baseline, HEAD, "head", text(6.4, GREY));
+        let head = words::HEAD.of(pen.language);
+        pen.text(right + 4.0, baseline, HEAD + 8.0, head, text(6.4, GREY));
     });
 }
 

@@ -335,14 +335,14 @@ const MODEL: Phrase = Phrase {
 };
 const CARD_SHA: Phrase = Phrase {
     en: "Model card SHA-256",
-    de: "SHA-256 der Modellkarte",
+    de: "SHA-256 Modellkarte",
     es: "SHA-256 del modelo",
     fr: "SHA-256 du modèle",
     fa: "SHA-256 مدل",
 };
 const INPUT_SHA: Phrase = Phrase {
     en: "Input SHA-256",
-    de: "SHA-256 der Eingabe",
+    de: "SHA-256 Eingabe",
     es: "SHA-256 de entrada",
     fr: "SHA-256 de l'entrée",
     fa: "SHA-256 ورودی",

@@ -63,16 +63,16 @@ const AXIAL: Phrase = Phrase {
 };
 const CONTRAST: Phrase = Phrase {
     en: "contrast in the header",
-    de: "Kontrastmittel im Header",
-    es: "contraste en la cabecera",
-    fr: "injection dans l'en-tête",
+    de: "laut Header mit Kontrastmittel",
+    es: "con contraste (cabecera)",
+    fr: "avec injection (en-tête)",
     fa: "ماده حاجب در هدر",
 };
 const NO_CONTRAST: Phrase = Phrase {
     en: "no contrast in the header",
-    de: "kein Kontrastmittel im Header",
-    es: "sin contraste en la cabecera",
-    fr: "sans injection dans l'en-tête",
+    de: "laut Header nativ",
+    es: "sin contraste (cabecera)",
+    fr: "sans injection (en-tête)",
     fa: "بدون ماده حاجب در هدر",
 };
 const SOFT: Phrase = Phrase {
