@@ -598,7 +598,7 @@ pub const NOT_GIVEN: Phrase = Phrase {
 pub const SOLID: Phrase = Phrase {
     en: "The lungs from front and back. Violet: raised difference.",
     de: "Die Lunge von vorn und hinten. Violett: erhöhte Differenz.",
-    es: "Pulmones por delante y por detrás. Violeta: diferencia elevada.",
+    es: "Vista anterior y posterior. Violeta: diferencia elevada.",
     fr: "Les poumons de face et de dos. Violet\u{a0}: différence élevée.",
     fa: "ریه‌ها از جلو و پشت. بنفش: تفاوت بالا.",
 };
