@@ -4,7 +4,7 @@ use super::none;
 use super::source::{Source, Token, sources};
 
 /// One CT slice passes through the modules in this order. A module uses what stands above it.
-const FLOW: [&str; 16] = [
+const FLOW: [&str; 17] = [
     "base",
     "board",
     "reception",
@@ -19,6 +19,7 @@ const FLOW: [&str; 16] = [
     "status",
     "screen",
     "export",
+    "update",
     "config",
     "service",
 ];
