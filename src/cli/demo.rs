@@ -4,7 +4,7 @@
 //! comes through the database, and the stick is written as the box writes it.
 
 use super::Failure;
-use super::files::write_stick;
+use super::stick::write_stick;
 use super::net::transfer;
 use super::progress::Bar;
 use super::say::say;

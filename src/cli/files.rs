@@ -6,18 +6,16 @@ use super::say::say;
 use crate::base::ident::Class;
 use crate::board::Board;
 use crate::config::Config;
-use crate::export;
 use crate::infer::{Bundle, Model};
 use crate::phantom::{self, Kernel, Recipe as PhantomRecipe};
 use crate::report::{self, Outcome, Report};
 use crate::screen::panel::drm::DrmFacts;
 use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
 use crate::service::analyse::{Images, analyse as analyse_study};
-use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
 use crate::service::source::source;
 use crate::service::worker::report_of;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use crate::volume::input::network_input;
@@ -303,52 +301,4 @@ fn drm_facts(board: &Board) -> DrmFacts {
             _ => Rotation::None,
         },
     }
-}
-
-pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
-    if !config.export.enabled {
-        return Err(Failure::Refused(
-            "Export is switched off on this box ([export] enabled in scanside.toml).".into(),
-        ));
-    }
-    say!("{}", write_stick(config, to)?);
-    Ok(())
-}
-
-/// Writes the reports that may leave and enters each copy into the database, if it can be written:
-/// the exporter of the box may only read there and leaves that to the journal.
-pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
-    let bar = Bar::new("writing the stick", 0);
-    let mut options = export::Options {
-        only: None,
-        progress: &mut |p: export::Progress| bar.set(p.index, p.of),
-    };
-    let exported = export::export(&config.stick_reports(), to, &mut options);
-    bar.end();
-    // What was copied before a failure is on the stick too.
-    let copied = match &exported {
-        Ok(done) => &done.copied,
-        Err(failed) => &failed.done.copied,
-    };
-    for copy in copied {
-        log::info!("report {} copied and checked: {}", copy.number, copy.folder);
-    }
-    // The copies are on the stick and checked; that they are not written down does not undo them.
-    if let Err(trouble) = enter(config, to, copied) {
-        log::warn!("the export is not in the database: {trouble}");
-    }
-    Ok(exported.map_err(Failure::failed)?.sentence())
-}
-
-fn enter(config: &Config, to: &Path, copied: &[export::Copied]) -> Result<(), StoreError> {
-    if copied.is_empty() {
-        return Ok(());
-    }
-    let store = Store::open(&config.database())?;
-    let target = to.display().to_string();
-    for copy in copied {
-        let words = "copied and checked";
-        store.exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)?;
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod files;
 mod net;
 mod progress;
 mod say;
+mod stick;
 mod visitors;
 
 use crate::base::ident::Class;
@@ -94,6 +95,12 @@ pub enum Command {
         config: Option<PathBuf>,
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// The block device that is mounted there: its serial number is looked up and kept.
+        #[arg(long)]
+        device: Option<PathBuf>,
+        /// Leaves a receipt in this folder in place of a row in the database.
+        #[arg(long, value_name = "DIR")]
+        receipts: Option<PathBuf>,
     },
     /// Analyses one series or study from files, without the service.
     Analyse {
@@ -302,7 +309,15 @@ fn obey(command: Command) -> Result<(), Failure> {
             panel,
             once,
         } => files::screen(&load(config.as_deref())?, &panel, once),
-        Command::Export { config, to } => files::export(&load(config.as_deref())?, &to),
+        Command::Export {
+            config,
+            to,
+            device,
+            receipts,
+        } => {
+            let stick = stick::Stick { device, receipts };
+            stick::export(&load(config.as_deref())?, &to, &stick)
+        }
         Command::Analyse {
             dir,
             json,

@@ -100,8 +100,12 @@ pub fn more(hidden: u16) -> String {
 }
 
 #[must_use]
-pub fn disk(percent: u8) -> String {
-    format!("{DISK} {percent} %")
+pub fn disk(percent: Option<u8>) -> String {
+    match percent {
+        Some(percent) => format!("{DISK} {percent} %"),
+        // The ring beside it says that nothing is known yet.
+        None => format!("{DISK} –"),
+    }
 }
 
 /// Why there is no signal.

@@ -19,6 +19,11 @@ pub struct Scene {
     /// Why the model cannot be trusted; empty when it can.
     pub model_fault: String,
     pub model: String,
+    /// The self-test of this start has still to be made.
+    pub untested: bool,
+    /// What the last self-test found wrong; empty when nothing.
+    pub test_fault: String,
+    /// Nothing where the disk does not say.
     pub disk: Option<(Level, u8)>,
     pub receiving: Option<u32>,
     pub analysing: Option<Running>,
@@ -89,7 +94,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
                 Some((Level::Stop, _)) => Health::Bad,
                 None => Health::Off,
             },
-            disk_used_percent: scene.disk.map_or(0, |(_, percent)| percent),
+            disk_used_percent: scene.disk.map(|(_, percent)| percent),
             clock: if clock_is_sane() {
                 Health::Good
             } else {
@@ -124,7 +129,7 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             cause: scene.trouble.clone(),
         });
     }
-    if !scene.model_fault.is_empty() {
+    if !scene.model_fault.is_empty() || !scene.test_fault.is_empty() {
         causes.push(State::Attention {
             cause: "Self-test failed: images are kept, not analysed".into(),
         });
@@ -216,6 +221,9 @@ fn analysing(running: &Running, scene: &Scene) -> State {
 }
 
 fn ready(scene: &Scene) -> State {
+    if scene.untested {
+        return State::Starting;
+    }
     let last = scene
         .recent
         .iter()
