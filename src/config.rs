@@ -9,12 +9,13 @@ mod upkeep;
 
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
-pub use upkeep::{Pin, SelfTests};
+pub use upkeep::SelfTests;
 
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
 use crate::report::deidentify::Retain;
+use crate::screen::pin::Pin;
 use crate::spool::Quota;
 use crate::status::Place;
 use crate::store::Retention;

@@ -5,6 +5,7 @@
 
 use super::Failure;
 use super::stick::write_stick;
+use super::files::screen_config;
 use super::net::transfer;
 use super::progress::Bar;
 use super::say::say;
@@ -242,13 +243,11 @@ fn picture(config: &Config, out: &Path) -> Result<(), Failure> {
         std::thread::sleep(Duration::from_millis(100));
     }
     crate::screen::run(ScreenConfig {
-        status_file: config.status_file(),
-        sticks: config.stick_messages(),
         panel: PanelChoice::Png {
             file: out.join("screen.png"),
             size: PanelSize::SEVEN_INCH,
         },
-        once: true,
+        ..screen_config(config)
     })
     .map_err(Failure::failed)
 }

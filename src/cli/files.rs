@@ -194,33 +194,6 @@ pub fn phantom(recipe: &PhantomRecipe, enhanced: bool, out: &Path) -> Result<(),
     Ok(())
 }
 
-pub fn check(config: &Config) -> Result<(), Failure> {
-    let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
-    let (card, golden) = (bundle.card(), &bundle.golden);
-    say!(
-        "model {} {}, sha256 {}",
-        card.name,
-        card.version,
-        bundle.sha256
-    );
-    say!(
-        "golden outputs: first network within {:.1e}, second within {:.1e}, fingerprint {}",
-        golden.bcdu_max_difference,
-        golden.cnn_max_difference,
-        golden.fingerprint
-    );
-    say!(
-        "speed: {:.0} ms a slice, {:.0} ms a cube",
-        golden.bcdu_ms,
-        golden.cnn_ms
-    );
-    let [first, second] = bundle.engine();
-    say!("engine: first network {first}; second network {second}");
-    super::visitors::check_tls(config)?;
-    say!("phantoms, disk, clock, display and peers are not checked yet");
-    Ok(())
-}
-
 pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
     let store = Store::open(&config.database()).map_err(Failure::failed)?;
     store.copy_to(out).map_err(Failure::failed)?;
@@ -229,23 +202,40 @@ pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
 }
 
 pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
-    let panel = panel_choice(config, panel)?;
-    screen::run(ScreenConfig {
-        status_file: config.status_file(),
-        sticks: config.stick_messages(),
-        panel,
-        once,
-    })
-    .map_err(Failure::failed)
-}
-
-/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
-fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
     let board = match &config.board {
         Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
         None => Board::desk(),
     };
-    let facts = drm_facts(&board);
+    let panel = panel_choice(&board, panel)?;
+    let config = ScreenConfig {
+        button: board.service_button,
+        panel,
+        once,
+        ..screen_config(config)
+    };
+    screen::run(config).map_err(Failure::failed)
+}
+
+/// One picture of the wall in a file, for a machine without a button.
+pub fn screen_config(config: &Config) -> ScreenConfig {
+    ScreenConfig {
+        status_file: config.status_file(),
+        service_file: config.service_file(),
+        sticks: config.stick_messages(),
+        input: "/dev/input".into(),
+        button: None,
+        pin: config.pin.clone(),
+        panel: PanelChoice::Png {
+            file: "screen.png".into(),
+            size: PanelSize::SEVEN_INCH,
+        },
+        once: true,
+    }
+}
+
+/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
+fn panel_choice(board: &Board, text: &str) -> Result<PanelChoice, Failure> {
+    let facts = drm_facts(board);
     if text == "drm" {
         return Ok(PanelChoice::Drm(facts));
     }

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
 mod audit;
+mod check;
 mod cube;
 mod deliver;
 pub mod demo;
@@ -204,10 +205,16 @@ pub enum Command {
         #[arg(long, value_name = "CONFIG")]
         tls: Option<PathBuf>,
     },
-    /// Tests the model on this machine.
+    /// Says in words what is wrong with this box and what to do; exit code 1 if something is.
     Check {
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Sends the phantoms of the self-test through now.
+        #[arg(long)]
+        phantoms: bool,
+        /// Writes their numbers beside a model that has none.
+        #[arg(long, conflicts_with = "phantoms")]
+        record: bool,
     },
     /// Prints who called: the last associations, accepted and refused.
     Associations {
@@ -414,7 +421,18 @@ fn obey(command: Command) -> Result<(), Failure> {
                 },
             )
         }
-        Command::Check { config } => files::check(&load(config.as_deref())?),
+        Command::Check {
+            config,
+            phantoms,
+            record,
+        } => {
+            let phantoms = match (phantoms, record) {
+                (true, _) => check::Phantoms::Send,
+                (_, true) => check::Phantoms::Record,
+                _ => check::Phantoms::No,
+            };
+            check::run(config.as_deref(), phantoms)
+        }
         Command::Associations { config, last } => {
             visitors::associations(&load(config.as_deref())?, last)
         }

@@ -1,8 +1,8 @@
 //! Settings for whoever looks after the box: the self-test, the service page.
 
 use super::ConfigError;
+use crate::screen::pin::Pin;
 use serde::Deserialize;
-use std::fmt;
 
 /// A day.
 const EVERY_H: u32 = 24;
@@ -31,27 +31,6 @@ impl RawSelfTests {
     }
 }
 
-/// Six to twelve digits. It keeps passers-by out of a page without patient data, and is no secret
-/// for whoever can read the settings; no sum of six digits would be one either.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pin(String);
-
-impl Pin {
-    #[must_use]
-    pub fn is(&self, typed: &str) -> bool {
-        self.0 == typed
-    }
-}
-
-/// For the digest of the settings, which the audit trail has: another PIN is another digest.
-impl fmt::Debug for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use sha2::Digest as _;
-        let digest = sha2::Sha256::digest(self.0.as_bytes());
-        write!(f, "Pin({:02x}{:02x})", digest[0], digest[1])
-    }
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawService {
@@ -60,14 +39,8 @@ pub struct RawService {
 
 impl RawService {
     pub fn check(self) -> Result<Option<Pin>, ConfigError> {
-        let sound = |pin: &String| {
-            (6..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit())
-        };
-        match self.pin {
-            None => Ok(None),
-            Some(pin) if sound(&pin) => Ok(Some(Pin(pin))),
-            Some(_) => Err(ConfigError::Pin),
-        }
+        let check = |text| Pin::new(text).ok_or(ConfigError::Pin);
+        self.pin.map(check).transpose()
     }
 }
 

@@ -3,6 +3,8 @@
 //! The words are those of the product's specification, section 2.1. Reasons, actions and causes
 //! come from the stages that found them, already as sentences.
 
+pub mod service;
+
 use crate::status::{ResultWord, Who};
 
 pub const STARTING: &str = "STARTING";

@@ -8,6 +8,7 @@ mod remember;
 mod testing;
 
 use super::arrivals::Arrivals;
+use super::aside::Hot;
 use super::callers::{Caller, Callers};
 use super::early::Early;
 use super::retention::Upkeep;
@@ -17,7 +18,6 @@ use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
 use super::{clock, files};
-use crate::base::disk::{Disk, RealDisk};
 use crate::config::Config;
 use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
@@ -111,6 +111,7 @@ pub(super) struct Desk {
     pacs_looked: Option<Duration>,
     /// Works on what arrives.
     early: Early,
+    hot: Hot,
 }
 
 impl Desk {
@@ -150,6 +151,7 @@ impl Desk {
             repeated: None,
             pacs_looked: None,
             early: Early::default(),
+            hot: Hot::default(),
         }
     }
 
@@ -161,8 +163,10 @@ impl Desk {
         learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
         early: Early,
+        hot: Hot,
     ) {
         self.early = early;
+        self.hot = hot;
         self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
@@ -568,22 +572,6 @@ impl Desk {
             Ok(rows) => self.scene.recent = rows,
             Err(trouble) => self.trouble(&trouble),
         }
-    }
-
-    fn gather(&mut self) {
-        self.scene.receiving = self.arrivals.newest().map(|(_, images)| images);
-        self.scene.waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        self.scene.disk = match RealDisk.space(&self.config.state) {
-            Ok(space) => Some((self.spool.level(), space.percent())),
-            Err(trouble) => {
-                crate::limited!(log::Level::Error, "the disk does not say how full it is: {trouble}");
-                None
-            }
-        };
-        let now = self.now();
-        self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
-        self.scene.learning = self.callers.learning_until();
-        self.look_at_archives(now);
     }
 
     /// Feeds systemd's watchdog, and only after proof of work: the port has turned and the worker,

@@ -4,19 +4,22 @@
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
 //! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study
 //! while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past their
-//! time, [`receipts`] takes in what was exported, [`selftest`] sends phantoms the whole way, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
+//! time, [`receipts`] takes in what was exported, [`aside`] writes the service page, [`selftest`] sends phantoms the whole way, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
 //! and [`desk`] is its loop, in which everything that can wake it is one closed enum.
 
 pub mod analyse;
 mod arrivals;
+mod aside;
 mod callers;
 pub mod clock;
+pub mod checkup;
 mod commitment;
 pub mod deliver;
 mod desk;
 mod early;
 pub mod files;
 mod frames;
+pub mod hardware;
 mod keeper;
 mod measure;
 mod metrics;

@@ -4,6 +4,7 @@
 //! that works ahead, one writer in `store`, and the pool that shares out slices. Those that compute
 //! yield to those that receive.
 
+use super::aside::{Aside, Hot};
 use super::clock;
 use super::commitment::Promiser;
 use super::desk::{Desk, Event, Job};
@@ -11,6 +12,7 @@ use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
 use super::starting::Starting;
+use super::trail::{self, Trail};
 use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
@@ -135,6 +137,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     starting.step();
     let store = Store::open(&config.database())?;
     note_start(&config, &store)?;
+    trail::note(Trail::Started);
     let spool = Spool::open(
         Arc::new(RealDisk),
         &config.state.join("spool"),
@@ -208,6 +211,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
 
     let model = format!("{} {}", model_name.name, model_name.version);
     let model = model.trim().to_owned();
+    let sum = model_name.sha256.get(..8).unwrap_or_default();
+    let aside = Aside {
+        config: config.clone(),
+        store: store.clone(),
+        model: format!("{model} {sum}").trim().to_owned(),
+        sign: sign.clone(),
+        hot: Hot::default(),
+    };
+    let hot = Arc::clone(&aside.hot);
+    let (end_aside, end) = std::sync::mpsc::channel();
+    aside.start(end).map_err(ServeError::Start)?;
     if config.metrics
         && let Err(trouble) = super::metrics::start(&config, &store, model.clone())
     {
@@ -233,6 +247,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         learning,
         options.watcher,
         early,
+        hot,
     );
     desk.take_up();
     drop(starting);
@@ -241,6 +256,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.block_on(desk.run(events));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    drop(end_aside);
     let _ = stop.send(true);
     let grace = Duration::from_secs(6);
     runtime.block_on(async {

@@ -102,10 +102,31 @@ pub fn run(
     let begun = Instant::now();
     let mut tested = Tested::default();
     tested.step("database", database(config));
-    let recorded = Recorded::load(&config.model, &bundle.sha256);
+    send(&config.model, &folder(config), bundle, progress, &mut tested)?;
+    tested.seconds = begun.elapsed().as_secs_f64();
+    Ok(tested)
+}
+
+/// The phantoms alone, through a folder that is empty or not there, beside a box that may run.
+#[must_use]
+pub fn by_hand(model: &Path, at: &Path, bundle: &Bundle) -> Tested {
+    let mut tested = Tested::default();
+    // Nobody stops it.
+    let _ = send(model, at, bundle, &(), &mut tested);
+    tested
+}
+
+fn send(
+    model: &Path,
+    at: &Path,
+    bundle: &Bundle,
+    progress: &dyn Progress,
+    tested: &mut Tested,
+) -> Result<(), Interrupted> {
+    let recorded = Recorded::load(model, &bundle.sha256);
     for recipe in phantoms() {
         let class = recipe.class;
-        let said = match way(&recipe, &folder(config), bundle, progress) {
+        let said = match way(&recipe, at, bundle, progress) {
             Err(Trouble::Interrupted) => return Err(Interrupted),
             Err(Trouble::Disk(why)) => Err(format!("The disk failed the self-test: {why}.")),
             Err(Trouble::Refused(why)) => {
@@ -121,18 +142,17 @@ pub fn run(
         };
         tested.step(class.word(), said);
     }
-    tested.seconds = begun.elapsed().as_secs_f64();
-    Ok(tested)
+    Ok(())
 }
 
 /// Runs the phantoms and gives the text of the file of numbers for this model.
 ///
 /// # Errors
 /// A sentence when a phantom gives no numbers.
-pub fn record(config: &Config, bundle: &Bundle) -> Result<String, String> {
+pub fn record(at: &Path, bundle: &Bundle) -> Result<String, String> {
     let mut found = Vec::new();
     for recipe in phantoms() {
-        let numbers = way(&recipe, &folder(config), bundle, &()).map_err(|why| match why {
+        let numbers = way(&recipe, at, bundle, &()).map_err(|why| match why {
             Trouble::Interrupted => "it was stopped".to_owned(),
             Trouble::Disk(why) => why,
             Trouble::Refused(why) => format!("the phantom of class {}: {why}", recipe.class),

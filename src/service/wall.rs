@@ -37,6 +37,8 @@ pub struct Scene {
     pub notice: Option<(String, Duration)>,
     /// The store or the spool does not answer.
     pub trouble: String,
+    /// Degrees of a zone that is over the board's limit.
+    pub hot: Option<u8>,
     /// Whether an archive has not answered for long; nothing where there is none.
     pub pacs_silent: Option<bool>,
     /// A caller that was refused a short while ago, in words.
@@ -160,6 +162,11 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             cause: words.clone(),
         });
     }
+    if let Some(degrees) = scene.hot {
+        causes.push(State::Attention {
+            cause: format!("Slow, it is hot: {degrees} °C inside. Please free the vents."),
+        });
+    }
     if scene.pacs_silent == Some(true) {
         causes.push(State::Attention {
             cause: "PACS does not answer".into(),
@@ -233,10 +240,8 @@ fn ready(scene: &Scene) -> State {
     }
 }
 
-/// No study was made before the program was; a clock that says so has lost its battery.
 fn clock_is_sane() -> bool {
-    const BUILT_AFTER: i64 = 1_790_000_000_000;
-    clock::now_ms() > BUILT_AFTER
+    clock::now_ms() > clock::BUILT_AFTER_MS
 }
 
 /// "Doe^Jane" becomes "J.D.", "123456" its last three characters.

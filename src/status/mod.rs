@@ -4,6 +4,7 @@
 //! as the wall may see, and `place` decides whether even that is drawn (product spec 2.2).
 
 pub mod file;
+pub mod page;
 
 pub use file::StatusError;
 

@@ -112,7 +112,40 @@ impl Records {
         }
     }
 
-    /// The last self-test through the whole way, and since when the box has run.
+    /// The number of the layout, where this program knows it.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], or another when it cannot be read.
+    pub fn known_layout(&self) -> Result<i64, StoreError> {
+        let sql = "PRAGMA user_version";
+        let found: i64 = self.connection().query_row(sql, [], |row| row.get(0))?;
+        let known = i64::from(Store::layout());
+        if found > known {
+            return Err(StoreError::Newer { found, known });
+        }
+        Ok(found)
+    }
+
+    /// How long the box has run in all, as far as was written down.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ran_ms(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT ms FROM running";
+        Ok(self.connection().query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// When the audit trail was written last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn newest_ms(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT at FROM audit ORDER BY seq DESC LIMIT 1";
+        let c = self.connection();
+        Ok(c.query_row(sql, [], |row| row.get(0)).optional()?)
+    }
+
+    /// The last self-test through the whole way.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -74,6 +74,12 @@ impl Store {
         })
     }
 
+    /// The number of the layout that this program writes.
+    #[must_use]
+    pub fn layout() -> u32 {
+        MIGRATIONS.len() as u32
+    }
+
     /// Milliseconds that the box has run since it was set up. Nobody can set this clock; it stands
     /// while the box is off, and a crash takes back what [`Store::keep_running`] had not written.
     #[must_use]

@@ -3,6 +3,7 @@
 use super::{Desk, Job, Scene, Turn};
 use crate::config::Config;
 use crate::service::selftest::Tested;
+use crate::service::trail::{self, Trail};
 use crate::spool::Level;
 use crate::store::Store;
 use std::time::Duration;
@@ -44,6 +45,9 @@ impl Desk {
             self.busy_since = None;
         }
         if let Some(tested) = tested {
+            trail::note(Trail::SelfTest {
+                good: tested.good(),
+            });
             self.scene.untested = false;
             self.scene.test_fault = match tested.good() {
                 true => String::new(),
