@@ -23,20 +23,26 @@ pub enum Phantoms {
 }
 
 pub fn run(path: Option<&Path>, phantoms: Phantoms) -> Result<(), Failure> {
-    let usual = Path::new(SETTINGS);
-    let path = path.or_else(|| usual.is_file().then_some(usual));
-    let (config, settings) = match checkup::settings(path) {
+    let path = path.map(Path::to_owned).or_else(settings_file);
+    let (config, settings) = match checkup::settings(path.as_deref()) {
         Ok(read) => read,
         Err(finding) => return end(&[finding]),
     };
+    if phantoms == Phantoms::Record {
+        record(&config)?;
+    }
     let (mut found, bundle) = checkup::examine(&config, clock::now_ms());
     found.insert(0, settings);
-    match (phantoms, &bundle) {
-        (Phantoms::No, _) | (_, None) => {}
-        (Phantoms::Send, Some(bundle)) => found.push(send(&config, bundle)?),
-        (Phantoms::Record, Some(bundle)) => record(&config, bundle)?,
+    if let (Phantoms::Send, Some(bundle)) = (phantoms, &bundle) {
+        found.push(send(&config, bundle)?);
     }
     end(&found)
+}
+
+/// The settings of a box, on a box.
+pub fn settings_file() -> Option<PathBuf> {
+    let usual = Path::new(SETTINGS);
+    usual.is_file().then(|| usual.to_owned())
 }
 
 fn end(found: &[Finding]) -> Result<(), Failure> {
@@ -87,12 +93,12 @@ fn send(config: &Config, bundle: &Bundle) -> Result<Finding, Failure> {
     })
 }
 
-fn record(config: &Config, bundle: &Bundle) -> Result<(), Failure> {
+fn record(config: &Config) -> Result<(), Failure> {
+    let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
     let at = Scratch::new()?;
-    let text = selftest::record(&at.0.join("study"), bundle).map_err(Failure::Failed)?;
+    let text = selftest::record(&at.0.join("study"), &bundle).map_err(Failure::Failed)?;
     let path = config.model.join(selftest::FILE);
-    std::fs::write(&path, text)
-        .map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+    std::fs::write(&path, text).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
     say!("the numbers of the phantoms are in {}", path.display());
     Ok(())
 }
@@ -105,8 +111,7 @@ impl Scratch {
         let name = format!("scanside-check-{}", std::process::id());
         let at = std::env::temp_dir().join(name);
         // Fails where somebody else has put one.
-        std::fs::create_dir(&at)
-            .map_err(|e| Failure::Failed(format!("{}: {e}", at.display())))?;
+        std::fs::create_dir(&at).map_err(|e| Failure::Failed(format!("{}: {e}", at.display())))?;
         Ok(Self(at))
     }
 }

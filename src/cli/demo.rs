@@ -4,11 +4,11 @@
 //! comes through the database, and the stick is written as the box writes it.
 
 use super::Failure;
-use super::stick::write_stick;
 use super::files::screen_config;
 use super::net::transfer;
 use super::progress::Bar;
 use super::say::say;
+use super::stick::write_stick;
 use crate::base::ident::{Class, ReportNo};
 use crate::config::Config;
 use crate::delivery::object::{Item, collect};

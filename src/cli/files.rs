@@ -15,7 +15,6 @@ use crate::service::analyse::{Images, analyse as analyse_study};
 use crate::service::files::{Folder, read_folder};
 use crate::service::source::source;
 use crate::service::worker::report_of;
-use crate::store::Store;
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use crate::volume::input::network_input;
@@ -191,13 +190,6 @@ pub fn phantom(recipe: &PhantomRecipe, enhanced: bool, out: &Path) -> Result<(),
     }
     let files = phantom::write(&phantom, out).map_err(Failure::failed)?;
     say!("{} files in {}", files.len(), out.display());
-    Ok(())
-}
-
-pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
-    let store = Store::open(&config.database()).map_err(Failure::failed)?;
-    store.copy_to(out).map_err(Failure::failed)?;
-    say!("the database is in {}", out.display());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
 mod audit;
+mod backup;
 mod check;
 mod cube;
 mod deliver;
@@ -259,13 +260,13 @@ pub enum Command {
         config: Option<PathBuf>,
         file: PathBuf,
     },
-    /// Copies the database of a box while it works.
+    /// Puts a box into one file while it works: database, reports, settings.
     Backup {
         #[arg(long)]
         config: Option<PathBuf>,
         out: PathBuf,
     },
-    /// Brings a backup back. Not built yet.
+    /// Brings a backup back to an empty box, when all of it is as it was written.
     Restore {
         #[arg(long)]
         config: Option<PathBuf>,
@@ -445,7 +446,9 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Feedback { config, file } => feedback::enter(&load(config.as_deref())?, &file),
-        Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
+        Command::Backup { config, out } => {
+            backup::make(&load(config.as_deref())?, config.as_deref(), &out)
+        }
         Command::Deliver {
             config,
             list,
@@ -459,9 +462,7 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Audit { command } => audit::run(command),
-        Command::Restore { .. } => Err(Failure::failed(
-            "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
-        )),
+        Command::Restore { config, from } => backup::bring_back(&load(config.as_deref())?, &from),
         Command::Evaluate(args) => {
             let config = load(args.config())?;
             if args.is_about_feedback() {

@@ -80,11 +80,9 @@ impl Keys {
                 .open(&path)
             {
                 Ok(device) => self.open.push((path, device)),
-                Err(why) => crate::limited!(
-                    log::Level::Warn,
-                    "{} cannot be read: {why}",
-                    path.display()
-                ),
+                Err(why) => {
+                    crate::limited!(log::Level::Warn, "{} cannot be read: {why}", path.display())
+                }
             }
         }
     }

@@ -60,9 +60,8 @@ pub fn disk(folder: &Path, sys: &Path) -> page::Disk {
         );
         fs::canonicalize(sys.join(format!("dev/block/{major}:{minor}"))).ok()
     });
-    let read_only = rustix::fs::statvfs(folder).is_ok_and(|about| {
-        (about.f_flag).contains(rustix::fs::StatVfsMountFlags::RDONLY)
-    });
+    let read_only = rustix::fs::statvfs(folder)
+        .is_ok_and(|about| (about.f_flag).contains(rustix::fs::StatVfsMountFlags::RDONLY));
     let mut found = page::Disk {
         used_percent: space.map(|space| space.percent()),
         free_gb: space.map(|space| (space.free as f64 / 1e8).round() / 10.0),
@@ -165,7 +164,10 @@ pub(super) mod tests {
         put(sys.path(), "class/thermal/thermal_zone3/type", "cpu\n");
         put(sys.path(), "class/thermal/thermal_zone3/temp", "81500\n");
         let (kind, now, heat) = seen(sys.path());
-        assert_eq!((kind.as_str(), now, heat), ("cpu", Some(Celsius(81.5)), Heat::Slow));
+        assert_eq!(
+            (kind.as_str(), now, heat),
+            ("cpu", Some(Celsius(81.5)), Heat::Slow)
+        );
     }
 
     #[test]
@@ -192,6 +194,9 @@ pub(super) mod tests {
         put(sys.path(), "class/drm/card1-DP-1/status", "connected\n");
         assert_eq!(displays(&board(), sys.path()), Some(Vec::new()));
         put(sys.path(), "class/drm/card0-HDMI-A-1/status", "connected\n");
-        assert_eq!(displays(&board(), sys.path()), Some(vec!["HDMI-A-1".into()]));
+        assert_eq!(
+            displays(&board(), sys.path()),
+            Some(vec!["HDMI-A-1".into()])
+        );
     }
 }

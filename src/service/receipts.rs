@@ -28,7 +28,10 @@ pub fn row(receipt: Receipt) -> NewReceipt {
 pub(super) fn take_in(folder: &Path, store: &Store) {
     let found = waiting(folder);
     for path in &found.strange {
-        log::warn!("{} is no receipt of an export and is removed", path.display());
+        log::warn!(
+            "{} is no receipt of an export and is removed",
+            path.display()
+        );
         remove(path);
     }
     for (path, receipt) in found.receipts {
@@ -47,6 +50,51 @@ fn remove(path: &Path) {
             log::Level::Warn,
             "{} cannot be removed: {trouble}",
             path.display()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ident::ReportNo;
+    use crate::export::{Copied, CopiedFile};
+    use crate::store::Records;
+
+    #[test]
+    fn what_the_exporter_left_is_entered_once_and_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let store = Store::open(&path).unwrap();
+        let left = folder.path().join("receipts");
+        take_in(&left, &store);
+        std::fs::create_dir(&left).unwrap();
+        let file = CopiedFile {
+            name: "REPORT.PDF".into(),
+            sha256: "0a".repeat(32),
+            bytes: 3,
+        };
+        let copied = Copied {
+            number: ReportNo(7),
+            folder: "R000007".into(),
+            files: vec![file],
+        };
+        let words = "SAFE TO REMOVE. 1 report copied and checked.";
+        let receipt = Receipt::new("ab".into(), 5, "E0D55E", words, vec![copied]);
+        // Twice: as if it could not be taken away the first time.
+        for _ in 0..2 {
+            receipt.leave(&left).unwrap();
+            take_in(&left, &store);
+        }
+        std::fs::write(left.join("x.json"), b"no receipt").unwrap();
+        take_in(&left, &store);
+        assert_eq!(std::fs::read_dir(&left).unwrap().count(), 0);
+        let rows = Records::open(&path).unwrap().audit(9).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].event, "export");
+        assert!(
+            rows[0].what.contains("E0D55E: SCANSIDE/R000007/REPORT.PDF"),
+            "{rows:?}"
         );
     }
 }

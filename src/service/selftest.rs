@@ -102,7 +102,13 @@ pub fn run(
     let begun = Instant::now();
     let mut tested = Tested::default();
     tested.step("database", database(config));
-    send(&config.model, &folder(config), bundle, progress, &mut tested)?;
+    send(
+        &config.model,
+        &folder(config),
+        bundle,
+        progress,
+        &mut tested,
+    )?;
     tested.seconds = begun.elapsed().as_secs_f64();
     Ok(tested)
 }
@@ -133,9 +139,9 @@ fn send(
                 Err(format!("The phantom of class {class} was refused: {why}"))
             }
             Ok(found) => match &recorded {
-                Err(RecordedError::None) => {
-                    Ok(format!("{class}: {found}, none are recorded for this model."))
-                }
+                Err(RecordedError::None) => Ok(format!(
+                    "{class}: {found}, none are recorded for this model."
+                )),
                 Err(why) => Err(format!("{why}.")),
                 Ok(recorded) => recorded.compare(class, &found),
             },

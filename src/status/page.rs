@@ -151,6 +151,9 @@ mod tests {
         assert_eq!(Page::read(&path).unwrap(), page);
         page.schema += 1;
         page.write(&path).unwrap();
-        assert!(matches!(Page::read(&path), Err(StatusError::OtherSchema(_))));
+        assert!(matches!(
+            Page::read(&path),
+            Err(StatusError::OtherSchema(_))
+        ));
     }
 }

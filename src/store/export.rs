@@ -59,7 +59,13 @@ fn enter(c: &Connection, receipt: &NewReceipt, export: &NewExport) -> rusqlite::
     let NewReceipt { at_ms, stick, .. } = receipt;
     c.execute(
         "INSERT INTO exports (report, at, target, folder, words) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![export.report, at_ms, stick, export.folder, "copied and checked"],
+        params![
+            export.report,
+            at_ms,
+            stick,
+            export.folder,
+            "copied and checked"
+        ],
     )?;
     for (name, sha256, bytes) in &export.files {
         let what = format!(
@@ -98,7 +104,11 @@ mod tests {
         let records = Records::open(&path).unwrap();
         let rows = records.audit(10).unwrap();
         assert_eq!(rows.len(), 2);
-        assert!(rows[0].what.contains("stick 0123: R000007/REPORT.PDF, 5 bytes, sha256 abab"));
+        assert!(
+            rows[0]
+                .what
+                .contains("stick 0123: R000007/REPORT.PDF, 5 bytes, sha256 abab")
+        );
         assert!(records.verify_audit(None).unwrap().broken.is_none());
     }
 }

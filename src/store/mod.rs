@@ -22,8 +22,8 @@ pub use commitment::{
     Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
     Wanted,
 };
-pub use export::{NewExport, NewReceipt};
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
+pub use export::{NewExport, NewReceipt};
 pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
 pub use figures::Figures;
 pub use history::{Call, Records, Stranger};

@@ -75,7 +75,14 @@ impl Store {
             t.execute(
                 "INSERT INTO self_tests (at, good, words, kind, ran, seconds) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![test.at_ms, test.good, test.words, kind, test.ran_ms, test.seconds],
+                params![
+                    test.at_ms,
+                    test.good,
+                    test.words,
+                    kind,
+                    test.ran_ms,
+                    test.seconds
+                ],
             )?;
             let id = t.last_insert_rowid();
             for step in steps {
@@ -181,7 +188,8 @@ mod tests {
         store.model_test(true, "goldens", 8).unwrap();
         assert_eq!(store.last_self_test().unwrap().as_ref(), Some(&test));
         let steps = "SELECT count(*) FROM self_test_steps WHERE good=0";
-        let count = |c: &mut rusqlite::Connection| c.query_row(steps, [], |row| row.get::<_, i64>(0));
+        let count =
+            |c: &mut rusqlite::Connection| c.query_row(steps, [], |row| row.get::<_, i64>(0));
         assert_eq!(store.run(count).unwrap(), 1);
         for at_ms in 10..10 + KEPT + 3 {
             test.at_ms = at_ms;
@@ -189,7 +197,9 @@ mod tests {
             store.self_test(&test, &[]).unwrap();
         }
         let rows = |c: &mut rusqlite::Connection| {
-            c.query_row("SELECT count(*) FROM self_tests", [], |row| row.get::<_, i64>(0))
+            c.query_row("SELECT count(*) FROM self_tests", [], |row| {
+                row.get::<_, i64>(0)
+            })
         };
         assert_eq!(store.run(rows).unwrap(), KEPT);
         assert_eq!(store.run(count).unwrap(), 0, "steps go with their test");

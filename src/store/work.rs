@@ -382,14 +382,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn finished_reports(&self) -> Result<Vec<(u32, String)>, StoreError> {
-        self.run(|c| {
-            c.prepare(
-                "SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number",
-            )?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
-        })
+        self.run(|c| finished_reports(c))
     }
+}
+
+pub(super) fn finished_reports(c: &rusqlite::Connection) -> rusqlite::Result<Vec<(u32, String)>> {
+    c.prepare("SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Moves a study, at a time of the wall clock and of [`Store::running_ms`].

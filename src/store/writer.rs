@@ -129,13 +129,14 @@ impl Store {
     /// # Errors
     /// When the copy cannot be written.
     pub fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
-        let target = target.to_owned();
-        self.run(move |connection| {
-            let mut copy = Connection::open(target)?;
-            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-            backup.run_to_completion(256, std::time::Duration::ZERO, None)
-        })
+        self.run(|connection| copy(connection, target))
     }
+}
+
+pub(super) fn copy(from: &Connection, target: &Path) -> rusqlite::Result<()> {
+    let mut copy = Connection::open(target)?;
+    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
+    backup.run_to_completion(256, std::time::Duration::ZERO, None)
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {

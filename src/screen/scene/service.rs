@@ -13,10 +13,10 @@ use crate::status::page::{Caller, Page};
 use embedded_graphics::pixelcolor::Rgb888;
 
 /// Capital height of the text, as a share of the panel's shorter side: 2 mm on the smallest panel.
-const CAP: f32 = 0.0235;
+const CAP: f32 = 0.0215;
 
 /// From one line to the next, in capitals.
-const PITCH: f32 = 2.15;
+const PITCH: f32 = 2.0;
 
 /// Of the width of a panel that lies, for the callers.
 const CALLS: f32 = 0.56;
@@ -72,7 +72,13 @@ pub fn question(asking: Asking, signal: &Signal, panel: PanelSize, now: Clock) -
     let (unit, middle) = (sheet.unit, body.middle());
     let inside = body.inset(sheet.margin, 0.0);
     let head = inside.rows(middle - unit * 0.13, middle - unit * 0.05);
-    sheet.line(say::PIN, Weight::Regular, unit * 0.045, head, colour::QUEUE_SOFT);
+    sheet.line(
+        say::PIN,
+        Weight::Regular,
+        unit * 0.045,
+        head,
+        colour::QUEUE_SOFT,
+    );
     let line = inside.rows(middle - unit * 0.02, middle + unit * 0.12);
     let ink = match asking {
         Asking::Digits(_) => colour::QUEUE,
@@ -92,9 +98,21 @@ fn frame(sheet: &mut Sheet, closes: &str, signal: &Signal, now: Clock) -> Area {
     let inside = head.inset(sheet.margin, 0.0);
     let side = (head.h * 0.56).round();
     let left = inside.x - side * Shape::Spanner.bearing();
-    sheet.shape(Shape::Spanner, left, head.middle() - side / 2.0, side, tone.glow);
+    sheet.shape(
+        Shape::Spanner,
+        left,
+        head.middle() - side / 2.0,
+        side,
+        tone.glow,
+    );
     let name = inside.columns(left + side * 1.3, inside.x + inside.w * 0.6);
-    sheet.line(words::SERVICE_MODE, Weight::Bold, head.h * 0.3, name, tone.ink());
+    sheet.line(
+        words::SERVICE_MODE,
+        Weight::Bold,
+        head.h * 0.3,
+        name,
+        tone.ink(),
+    );
     let right = inside.columns(inside.x + inside.w * 0.62, inside.right());
     let cap = head.h * 0.15;
     let (upper, lower) = match closes {
@@ -121,40 +139,87 @@ fn nothing(sheet: &mut Sheet, body: Area) {
     let block = lettering::fit(say::NO_PAGE, Weight::Bold, cap, (room.w, room.h * 0.5), 3);
     let top = sheet.block(&block, room.y, room, ink) + cap;
     let rest = room.rows(top, room.bottom());
-    let block = lettering::fit(say::NO_PAGE_ACTION, Weight::Regular, cap, (rest.w, rest.h), 3);
+    let block = lettering::fit(
+        say::NO_PAGE_ACTION,
+        Weight::Regular,
+        cap,
+        (rest.w, rest.h),
+        3,
+    );
     sheet.block(&block, top, rest, ink);
 }
 
 fn lists(sheet: &mut Sheet, page: &Page, body: Area) {
-    let cap = sheet.unit * CAP;
-    let inside = body.inset(sheet.margin, cap * 1.1);
+    let text = Text::of(sheet);
+    let body = versions(sheet, page, body, text);
+    let inside = body.inset(sheet.margin, (text.cap * 1.1).round());
     if sheet.whole.w >= sheet.whole.h {
-        let split = inside.x + inside.w * CALLS;
-        let gap = sheet.margin * 0.6;
-        let line = body.columns(split, split + 1.0);
-        sheet.fill(line, colour::HAIR);
-        calls(sheet, page, inside.columns(inside.x, split - gap), cap);
+        let split = (inside.x + inside.w * CALLS).round();
+        let gap = (sheet.margin * 0.6).round();
+        sheet.fill(body.columns(split, split + 1.0), colour::HAIR);
+        calls(sheet, page, inside.columns(inside.x, split - gap), text);
         let facts = inside.columns(split + gap, inside.right());
-        let left = about_the_box(sheet, page, facts, cap);
-        events(sheet, page, left, cap);
+        let left = about_the_box(sheet, page, facts, text);
+        events(sheet, page, left, text);
     } else {
-        let left = about_the_box(sheet, page, inside, cap);
-        let middle = left.y + left.h * 0.62;
-        calls(sheet, page, left.rows(left.y, middle), cap);
-        events(sheet, page, left.rows(middle, left.bottom()), cap);
+        let left = about_the_box(sheet, page, inside, text);
+        let middle = (left.y + left.h * 0.66).round();
+        calls(sheet, page, left.rows(left.y, middle), text);
+        events(sheet, page, left.rows(middle, left.bottom()), text);
     }
 }
 
-/// A heading, and what is left under it.
-fn heading(sheet: &mut Sheet, text: &str, room: Area, cap: f32) -> Area {
-    let pitch = cap * PITCH;
-    let line = room.rows(room.y, room.y + pitch * 0.9);
-    sheet.line(text, Weight::Bold, cap * 0.9, line, colour::QUEUE_SOFT);
-    room.rows(line.bottom(), room.bottom())
+/// The versions, along the foot of the body: nobody must look for them. Gives back what is above.
+fn versions(sheet: &mut Sheet, page: &Page, body: Area, text: Text) -> Area {
+    let upright = sheet.whole.h > sheet.whole.w;
+    let words = say::versions(&page.versions);
+    let words: String = words.chars().take(LONGEST).collect();
+    let room = body.inset(sheet.margin, 0.0);
+    let (most, weight) = (if upright { 2 } else { 1 }, Weight::Regular);
+    let height = text.pitch * most as f32;
+    let block = lettering::fit(&words, weight, text.cap, (room.w, height), most);
+    let top = (body.bottom() - text.gap - text.pitch * block.lines.len() as f32).round();
+    let whole = room.rows(top, body.bottom() - text.gap);
+    for (n, line) in block.lines.iter().enumerate() {
+        let middle = whole.y + text.pitch * (n as f32 + 0.5);
+        sheet.items.push(Item::Text {
+            text: line.clone(),
+            style: block.style,
+            x: whole.x,
+            baseline: (middle + block.style.cap() / 2.0).round(),
+            ink: colour::QUEUE_SOFT,
+            room: whole,
+        });
+    }
+    let line = (top - text.gap).round();
+    sheet.fill(body.rows(line, line + 1.0), colour::HAIR);
+    body.rows(body.y, line)
 }
 
-/// One or more lines with a mark before the first; gives back what is left, or None where it does
-/// not fit any more.
+/// Measures of the page's text; whole pixels, so that lines stand evenly.
+#[derive(Clone, Copy)]
+struct Text {
+    cap: f32,
+    pitch: f32,
+    /// Between two blocks.
+    gap: f32,
+    /// Of a mark.
+    side: f32,
+}
+
+impl Text {
+    fn of(sheet: &Sheet) -> Self {
+        let cap = sheet.unit * CAP;
+        Self {
+            cap,
+            pitch: (cap * PITCH).round(),
+            gap: (cap * 0.7).round(),
+            side: (cap * 1.2).round(),
+        }
+    }
+}
+
+/// A mark and a text beside it, on as many lines as it takes, at most `most`.
 struct Entry<'a> {
     mark: Option<(Shape, Rgb888)>,
     text: &'a str,
@@ -163,39 +228,78 @@ struct Entry<'a> {
     most: usize,
 }
 
-fn entry(sheet: &mut Sheet, entry: &Entry<'_>, room: Area, cap: f32) -> Option<Area> {
-    let pitch = cap * PITCH;
-    let side = (cap * 1.2).round();
-    let indent = side + cap * 0.8;
-    let text: String = entry.text.chars().take(LONGEST).collect();
-    let width = (room.w - indent, pitch * entry.most as f32);
-    let block = lettering::fit(&text, entry.weight, cap, width, entry.most);
-    let height = pitch * block.lines.len().max(1) as f32;
-    if room.h < height {
-        return None;
+impl<'a> Entry<'a> {
+    fn plain(mark: Option<(Shape, Rgb888)>, text: &'a str) -> Self {
+        Self {
+            mark,
+            text,
+            weight: Weight::Regular,
+            ink: colour::QUEUE,
+            most: 2,
+        }
     }
-    let first = room.rows(room.y, room.y + pitch);
-    if let Some((shape, colour)) = entry.mark {
-        sheet.shape(shape, room.x, first.middle() - side / 2.0, side, colour);
+
+    /// Sets it at the top of `room` and gives back what is left; None where it does not fit.
+    fn set(&self, sheet: &mut Sheet, room: Area, text: Text) -> Option<Area> {
+        let Text {
+            pitch, side, cap, ..
+        } = text;
+        let beside = room.columns(room.x + side + (cap * 0.8).round(), room.right());
+        let shown: String = self.text.chars().take(LONGEST).collect();
+        let most = self.most.min((room.h / pitch) as usize);
+        if most == 0 {
+            return None;
+        }
+        let height = pitch * most as f32;
+        let block = lettering::fit(&shown, self.weight, cap, (beside.w, height), most);
+        let first = room.rows(room.y, room.y + pitch);
+        if let Some((shape, colour)) = self.mark {
+            sheet.shape(shape, room.x, first.middle() - side / 2.0, side, colour);
+        }
+        let ends = room.y + pitch * block.lines.len().max(1) as f32;
+        let whole = beside.rows(room.y, ends);
+        for (n, line) in block.lines.iter().enumerate() {
+            if !line.is_empty() {
+                let middle = first.middle() + pitch * n as f32;
+                sheet.items.push(Item::Text {
+                    text: line.clone(),
+                    style: block.style,
+                    x: whole.x,
+                    baseline: (middle + block.style.cap() / 2.0).round(),
+                    ink: self.ink,
+                    room: whole,
+                });
+            }
+        }
+        Some(room.rows(ends, room.bottom()))
     }
-    let whole = room
-        .rows(room.y, room.y + height)
-        .columns(room.x + indent, room.right());
-    let top = whole.middle() - block.height() / 2.0;
-    sheet.block(&block, top, whole, entry.ink);
-    Some(room.rows(room.y + height, room.bottom()))
 }
 
-/// An entry of one line in the usual ink.
-fn line(sheet: &mut Sheet, mark: Option<(Shape, Rgb888)>, text: &str, room: Area, cap: f32) -> Area {
-    let one = Entry {
-        mark,
-        text,
-        weight: Weight::Regular,
-        ink: colour::QUEUE,
-        most: 2,
-    };
-    entry(sheet, &one, room, cap).unwrap_or(room.rows(room.bottom(), room.bottom()))
+/// An entry in the usual ink; what does not fit takes all that is left.
+fn line(
+    sheet: &mut Sheet,
+    mark: Option<(Shape, Rgb888)>,
+    words: &str,
+    room: Area,
+    text: Text,
+) -> Area {
+    let rest = Entry::plain(mark, words).set(sheet, room, text);
+    rest.unwrap_or(room.rows(room.bottom(), room.bottom()))
+}
+
+/// A heading, and what is left under it.
+fn heading(sheet: &mut Sheet, words: &str, room: Area, text: Text) -> Area {
+    let line = room.rows(room.y, room.y + text.pitch);
+    if room.h >= 2.0 * text.pitch {
+        sheet.line(
+            words,
+            Weight::Bold,
+            text.cap * 0.9,
+            line,
+            colour::QUEUE_SOFT,
+        );
+    }
+    room.rows(line.bottom(), room.bottom())
 }
 
 const GOOD: (Shape, Rgb888) = (Shape::Dot, colour::LEAF);
@@ -203,76 +307,72 @@ const WARN: (Shape, Rgb888) = (Shape::Triangle, colour::AMBER);
 const BAD: (Shape, Rgb888) = (Shape::Octagon, colour::ROSE);
 const OFF: (Shape, Rgb888) = (Shape::Ring, colour::MIST);
 
-/// Each caller in two lines: titles, then where from and what became of it.
-fn calls(sheet: &mut Sheet, page: &Page, room: Area, cap: f32) {
-    let mut room = heading(sheet, say::CALLS, room, cap);
+/// Each caller: titles and time, then where from and what became of it.
+fn calls(sheet: &mut Sheet, page: &Page, room: Area, text: Text) {
+    let mut room = heading(sheet, say::CALLS, room, text);
     if page.calls.is_empty() {
-        line(sheet, Some(OFF), say::NO_CALLS, room, cap);
+        line(sheet, Some(OFF), say::NO_CALLS, room, text);
         return;
     }
     // "11112 SCANSIDE"
     let ours = page.address.split_once(' ').map_or("", |(_, title)| title);
     for call in &page.calls {
-        // Both lines, or none of them.
-        let needed = cap * PITCH * 2.0;
-        if room.h < needed {
+        // All lines of it, or none.
+        if room.h < text.pitch * 3.0 {
             return;
         }
-        let one = room.rows(room.y, room.y + needed);
-        caller(sheet, call, ours, one, cap);
-        room = room.rows(one.bottom() + cap * 0.5, room.bottom());
+        match caller(sheet, call, ours, room, text) {
+            Some(rest) => room = rest.rows(rest.y + text.gap, rest.bottom()),
+            None => return,
+        }
     }
 }
 
-fn caller(sheet: &mut Sheet, call: &Caller, ours: &str, room: Area, cap: f32) {
+fn caller(sheet: &mut Sheet, call: &Caller, ours: &str, room: Area, text: Text) -> Option<Area> {
     let accepted = call.outcome == "Accepted";
+    // The time stands at the right, where it is not looked for first.
+    let upper = room.rows(room.y, room.y + text.pitch);
+    let column = upper.columns(room.right() - room.w * 0.3, room.right());
+    let at: String = call.at.chars().take(LONGEST).collect();
+    let begin = sheet.line_right(&at, Weight::Regular, text.cap, column, colour::QUEUE_SOFT);
     let titles = say::titles(call);
     let first = Entry {
-        mark: Some(if accepted { GOOD } else { WARN }),
-        text: &titles,
         weight: Weight::Bold,
-        ink: colour::QUEUE,
         most: 1,
+        ..Entry::plain(Some(if accepted { GOOD } else { WARN }), &titles)
     };
-    let half = room.y + room.h / 2.0;
-    // The time stands at the right, where it is not looked for first.
-    let upper = room.rows(room.y, half);
-    let begin = sheet.line_right(&call.at, Weight::Regular, cap, upper, colour::QUEUE_SOFT);
-    entry(sheet, &first, upper.columns(room.x, begin - cap), cap);
-    let text = say::call(call, ours);
-    let second = Entry {
-        mark: None,
-        text: &text,
-        weight: Weight::Regular,
-        ink: if accepted {
-            colour::QUEUE_SOFT
-        } else {
-            colour::QUEUE
-        },
-        most: 1,
-    };
-    entry(sheet, &second, room.rows(half, room.bottom()), cap);
+    first.set(sheet, upper.columns(room.x, begin - text.cap), text)?;
+    let words = say::call(call, ours);
+    let mut second = Entry::plain(None, &words);
+    if accepted {
+        second.ink = colour::QUEUE_SOFT;
+    }
+    second.set(sheet, room.rows(upper.bottom(), room.bottom()), text)
 }
 
-/// Self-test, disk, heat, versions. Gives back what is left under them.
-fn about_the_box(sheet: &mut Sheet, page: &Page, room: Area, cap: f32) -> Area {
-    let gap = |room: Area| room.rows(room.y + cap * 0.7, room.bottom());
-    let mut room = heading(sheet, say::SELF_TEST, room, cap);
+/// Self-test, disk, heat. Gives back what is left under them.
+fn about_the_box(sheet: &mut Sheet, page: &Page, room: Area, text: Text) -> Area {
+    let gap = |room: Area| room.rows(room.y + text.gap, room.bottom());
+    let mut room = heading(sheet, say::SELF_TEST, room, text);
     room = match &page.self_test {
-        None => line(sheet, Some(OFF), say::NO_SELF_TEST, room, cap),
+        None => line(sheet, Some(OFF), say::NO_SELF_TEST, room, text),
         Some(test) => {
-            let text = say::self_test(test.good, &test.at);
+            let words = say::self_test(test.good, &test.at);
             let mark = if test.good { GOOD } else { BAD };
-            let under = line(sheet, Some(mark), &text, room, cap);
+            let under = line(sheet, Some(mark), &words, room, text);
+            let why = Entry {
+                most: 4,
+                ..Entry::plain(None, &test.words)
+            };
             match test.good {
                 true => under,
-                false => line(sheet, None, &test.words, under, cap),
+                false => why.set(sheet, under, text).unwrap_or(under),
             }
         }
     };
-    room = heading(sheet, say::DISK, gap(room), cap);
+    room = heading(sheet, say::DISK, gap(room), text);
     room = match &page.disk {
-        None => line(sheet, Some(OFF), say::NO_DISK, room, cap),
+        None => line(sheet, Some(OFF), say::NO_DISK, room, text),
         Some(disk) => {
             let bad = disk.read_only || disk.errors.is_some_and(|n| n > 0);
             let warn = disk.worn_percent.is_some_and(|worn| worn >= 80);
@@ -282,47 +382,35 @@ fn about_the_box(sheet: &mut Sheet, page: &Page, room: Area, cap: f32) -> Area {
                 (_, _, true) => WARN,
                 _ => GOOD,
             };
-            line(sheet, Some(mark), &say::disk(disk), room, cap)
+            line(sheet, Some(mark), &say::disk(disk), room, text)
         }
     };
-    room = heading(sheet, say::HEAT, gap(room), cap);
-    if page.heat.is_empty() {
-        room = line(sheet, Some(OFF), say::NO_SENSOR, room, cap);
-    }
-    for zone in &page.heat {
-        let mark = match (zone.celsius, zone.hot) {
-            (None, _) => OFF,
-            (_, true) => WARN,
-            _ => GOOD,
-        };
-        room = line(sheet, Some(mark), &say::heat(zone), room, cap);
-    }
-    room = heading(sheet, say::VERSIONS, gap(room), cap);
-    for text in say::versions(&page.versions) {
-        room = line(sheet, None, &text, room, cap);
-    }
-    gap(room)
+    room = heading(sheet, say::HEAT, gap(room), text);
+    let known = page.heat.iter().any(|zone| zone.celsius.is_some());
+    let mark = match page.heat.iter().any(|zone| zone.hot) {
+        true => WARN,
+        false if known => GOOD,
+        false => OFF,
+    };
+    gap(line(sheet, Some(mark), &say::heat(&page.heat), room, text))
 }
 
-fn events(sheet: &mut Sheet, page: &Page, room: Area, cap: f32) {
+fn events(sheet: &mut Sheet, page: &Page, room: Area, text: Text) {
     // A heading without a line under it says nothing.
-    if room.h < cap * PITCH * 2.0 {
+    if room.h < text.pitch * 2.0 {
         return;
     }
-    let mut room = heading(sheet, say::EVENTS, room, cap);
+    let mut room = heading(sheet, say::EVENTS, room, text);
     if page.events.is_empty() {
-        line(sheet, Some(OFF), say::NO_EVENTS, room, cap);
+        line(sheet, Some(OFF), say::NO_EVENTS, room, text);
     }
     for event in &page.events {
-        let text = format!("{}  {}", event.at, say::event(&event.what));
+        let words = format!("{} {}", event.at, say::event(&event.what));
         let one = Entry {
-            mark: None,
-            text: &text,
-            weight: Weight::Regular,
-            ink: colour::QUEUE,
             most: 1,
+            ..Entry::plain(None, &words)
         };
-        match entry(sheet, &one, room, cap) {
+        match one.set(sheet, room, text) {
             Some(rest) => room = rest,
             None => return,
         }

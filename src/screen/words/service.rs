@@ -10,7 +10,6 @@ pub const CALLS: &str = "Who called";
 pub const SELF_TEST: &str = "Self-test";
 pub const DISK: &str = "Disk";
 pub const HEAT: &str = "Temperature";
-pub const VERSIONS: &str = "Versions";
 pub const EVENTS: &str = "Last events";
 
 pub const NO_CALLS: &str = "Nobody has called yet.";
@@ -33,7 +32,10 @@ pub fn closes(seconds: u32) -> String {
 pub fn old(seconds: u64) -> String {
     match seconds {
         ..120 => format!("The analysis has stopped. This is {seconds} s old."),
-        _ => format!("The analysis has stopped. This is {} min old.", seconds / 60),
+        _ => format!(
+            "The analysis has stopped. This is {} min old.",
+            seconds / 60
+        ),
     }
 }
 
@@ -85,7 +87,9 @@ fn outcome(call: &Caller, ours: &str) -> String {
             "accepted, but it offers no kind of image that this box takes".to_owned()
         }
         "Unknown Address" => "refused, its address is not on the list of callers".to_owned(),
-        "Bad Calling Title" => "refused, its own title is not on the list for this address".to_owned(),
+        "Bad Calling Title" => {
+            "refused, its own title is not on the list for this address".to_owned()
+        }
         "Bad Called Title" => format!("refused, it must call \"{ours}\""),
         "Too Many Associations" => "refused, too many connections at once".to_owned(),
         "Disk Full" => "refused, the disk is full".to_owned(),
@@ -121,18 +125,27 @@ pub fn disk(disk: &Disk) -> String {
     }
 }
 
+/// All zones of the board.
 #[must_use]
-pub fn heat(heat: &Heat) -> String {
+pub fn heat(zones: &[Heat]) -> String {
+    if zones.is_empty() {
+        return NO_SENSOR.to_owned();
+    }
+    let all: Vec<String> = zones.iter().map(zone).collect();
+    all.join(", ")
+}
+
+fn zone(heat: &Heat) -> String {
     match heat.celsius {
-        Some(celsius) if heat.hot => format!("{}: {celsius:.0} °C, it slows down", heat.zone),
-        Some(celsius) => format!("{}: {celsius:.0} °C", heat.zone),
+        Some(celsius) if heat.hot => format!("{} {celsius:.0} °C, too hot", heat.zone),
+        Some(celsius) => format!("{} {celsius:.0} °C", heat.zone),
         None => format!("{} does not answer", heat.zone),
     }
 }
 
-/// One line each: program, model, board.
+/// Program, model, board.
 #[must_use]
-pub fn versions(versions: &Versions) -> [String; 3] {
+pub fn versions(versions: &Versions) -> String {
     let Versions {
         software,
         model,
@@ -140,11 +153,7 @@ pub fn versions(versions: &Versions) -> [String; 3] {
         kernel,
         layout,
     } = versions;
-    [
-        format!("{software}, database layout {layout}"),
-        model.clone(),
-        format!("{board}, Linux {kernel}"),
-    ]
+    format!("{software}, layout {layout} · {model} · {board}, Linux {kernel}")
 }
 
 #[must_use]
@@ -200,7 +209,10 @@ mod tests {
         often.times = 40;
         often.secure = true;
         let said = call(&often, "");
-        assert!(said.starts_with("10.0.0.7 over TLS, 40 times: refused"), "{said}");
+        assert!(
+            said.starts_with("10.0.0.7 over TLS, 40 times: refused"),
+            "{said}"
+        );
         let good = call(&caller("Accepted", "released"), "");
         assert_eq!(good, "10.0.0.7: accepted, 312 images: released");
         // A word that a later version may add.

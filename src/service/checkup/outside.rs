@@ -40,7 +40,9 @@ pub fn space(config: &Config) -> Finding {
         ),
         Level::Stop => Finding::wrong(
             WHAT,
-            format!("{words}: nothing is received any more. Please make room, or shorten [retention]."),
+            format!(
+                "{words}: nothing is received any more. Please make room, or shorten [retention]."
+            ),
         ),
     }
 }
@@ -148,7 +150,11 @@ pub fn certificate(config: &Config, now: SystemTime) -> Finding {
     if !warnings.is_empty() {
         return Finding::look(WHAT, format!("{warnings}. Order a new one"));
     }
-    let only = if tls.only { ", the plain port is off" } else { "" };
+    let only = if tls.only {
+        ", the plain port is off"
+    } else {
+        ""
+    };
     Finding::good(WHAT, format!("good for {days} days{only}"))
 }
 
@@ -166,9 +172,8 @@ pub fn ports(config: &Config, now_ms: i64) -> Vec<Finding> {
 
 /// Whether the service has written its status a moment ago.
 fn runs(config: &Config, now_ms: i64) -> bool {
-    Status::read(&config.status_file()).is_ok_and(|status| {
-        now_ms.abs_diff(status.written_ms) <= STALE_AFTER_S * 1000
-    })
+    Status::read(&config.status_file())
+        .is_ok_and(|status| now_ms.abs_diff(status.written_ms) <= STALE_AFTER_S * 1000)
 }
 
 fn port(at: SocketAddr, runs: bool) -> Finding {
@@ -177,11 +182,15 @@ fn port(at: SocketAddr, runs: bool) -> Finding {
     match (TcpListener::bind(at), runs) {
         (Ok(_), true) => Finding::wrong(
             WHAT,
-            format!("the box runs, but nobody listens on {number}. systemctl restart scanside-serve.socket"),
+            format!(
+                "the box runs, but nobody listens on {number}. systemctl restart scanside-serve.socket"
+            ),
         ),
         (Ok(_), false) => Finding::wrong(
             WHAT,
-            format!("the box does not run: nobody listens on {number}. systemctl start scanside-serve.socket scanside-serve"),
+            format!(
+                "the box does not run: nobody listens on {number}. systemctl start scanside-serve.socket scanside-serve"
+            ),
         ),
         (Err(why), true) if why.kind() == ErrorKind::AddrInUse => {
             Finding::good(WHAT, format!("the box listens on {number}"))
@@ -193,7 +202,10 @@ fn port(at: SocketAddr, runs: bool) -> Finding {
                  scanside-serve) or another program has the port (ss -ltnp)."
             ),
         ),
-        (Err(why), _) => Finding::wrong(WHAT, format!("{at} cannot be opened: {why}. Look at listen in the settings.")),
+        (Err(why), _) => Finding::wrong(
+            WHAT,
+            format!("{at} cannot be opened: {why}. Look at listen in the settings."),
+        ),
     }
 }
 
@@ -212,6 +224,9 @@ pub fn display(is_box: bool, connected: Option<Vec<String>>) -> Finding {
             WHAT,
             "the board's graphics card is not there: its driver is not loaded (dmesg), or board.toml names another one.",
         ),
-        _ => Finding::look(WHAT, "this machine has none; scanside screen --panel png:FILE draws into a picture"),
+        _ => Finding::look(
+            WHAT,
+            "this machine has none; scanside screen --panel png:FILE draws into a picture",
+        ),
     }
 }

@@ -44,7 +44,10 @@ pub fn database(config: &Config, records: &Result<Records, StoreError>) -> Findi
     const WHAT: &str = "database";
     let path = config.database();
     if !path.exists() {
-        let words = format!("{} is not there yet; scanside serve makes it", path.display());
+        let words = format!(
+            "{} is not there yet; scanside serve makes it",
+            path.display()
+        );
         return Finding::look(WHAT, words);
     }
     let known = records.as_ref().map_err(ToString::to_string);
@@ -57,7 +60,9 @@ pub fn database(config: &Config, records: &Result<Records, StoreError>) -> Findi
         Ok(layout) => Finding::good(WHAT, format!("whole, layout {layout}")),
         Err(why) => Finding::wrong(
             WHAT,
-            format!("{why}. Keep the file aside, and bring the last backup back with scanside restore."),
+            format!(
+                "{why}. Keep the file aside, and bring the last backup back with scanside restore."
+            ),
         ),
     }
 }
@@ -90,7 +95,8 @@ pub fn self_test(config: &Config, records: Option<&Records>) -> Finding {
     }
     let hours = ran_ms.saturating_sub(last.ran_ms) / 3_600_000;
     if hours >= 2 * i64::from(config.self_test.every_h) {
-        let words = format!("passed {at}, {hours} hours of running time ago: the box is never idle");
+        let words =
+            format!("passed {at}, {hours} hours of running time ago: the box is never idle");
         return Finding::look(WHAT, words);
     }
     Finding::good(WHAT, format!("passed {at} in {:.0} s", last.seconds))
@@ -147,7 +153,13 @@ pub fn archives(config: &Config, records: Option<&Records>, now_ms: i64) -> Vec<
             );
             return Finding::wrong(WHAT, words);
         }
-        Finding::good(WHAT, format!("{name}: {} delivered, {} on their way", queue.done, queue.open))
+        Finding::good(
+            WHAT,
+            format!(
+                "{name}: {} delivered, {} on their way",
+                queue.done, queue.open
+            ),
+        )
     };
     config.destinations.iter().map(|to| one(&to.name)).collect()
 }

@@ -23,7 +23,10 @@ impl Desk {
         self.scene.disk = match RealDisk.space(&self.config.state) {
             Ok(space) => Some((self.spool.level(), space.percent())),
             Err(trouble) => {
-                crate::limited!(log::Level::Error, "the disk does not say how full it is: {trouble}");
+                crate::limited!(
+                    log::Level::Error,
+                    "the disk does not say how full it is: {trouble}"
+                );
                 None
             }
         };

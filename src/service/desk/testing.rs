@@ -11,7 +11,11 @@ use std::time::Duration;
 /// What is to be tested, after the last test that the database knows.
 pub(super) fn turn(config: &Config, store: &Store, scene: &Scene) -> Turn {
     let last = store.last_self_test().ok().flatten();
-    Turn::new(&config.self_test, last.as_ref(), scene.model_fault.is_empty())
+    Turn::new(
+        &config.self_test,
+        last.as_ref(),
+        scene.model_fault.is_empty(),
+    )
 }
 
 impl Desk {

@@ -103,7 +103,9 @@ impl Recorded {
     /// Whether these are the recorded numbers, in one sentence.
     pub(super) fn compare(&self, class: Class, found: &Numbers) -> Result<String, String> {
         let Some(wanted) = self.phantom.get(class.word()) else {
-            return Err(format!("No numbers are recorded for the phantom of class {class}."));
+            return Err(format!(
+                "No numbers are recorded for the phantom of class {class}."
+            ));
         };
         let near = |a: f64, b: f64, limit: f64| (a - b).abs() <= limit;
         let same = wanted.decision == found.decision

@@ -115,7 +115,10 @@ fn other_numbers_are_told_with_both() {
         let mut other = numbers.clone();
         change(&mut other);
         let said = recorded.compare(Class::Cap, &other).unwrap_err();
-        assert!(said.contains("recorded are 0.100 / 0.100 / 0.800"), "{said}");
+        assert!(
+            said.contains("recorded are 0.100 / 0.100 / 0.800"),
+            "{said}"
+        );
     }
     let mut near = numbers.clone();
     near.cap += 0.0015;
