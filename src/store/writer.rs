@@ -175,6 +175,18 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A database as version `version` of the layout had it.
+#[cfg(test)]
+pub(super) fn older(path: &Path, version: usize) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    for script in &MIGRATIONS[..version] {
+        connection.execute_batch(script).unwrap();
+    }
+    let counted = format!("PRAGMA user_version={version};");
+    connection.execute_batch(&counted).unwrap();
+    connection
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

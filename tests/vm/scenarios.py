@@ -190,6 +190,11 @@ def main_way(run):
         said = wait_for_stick(box, *ENDED)
         assert said["words"] == "SAFE TO REMOVE. 1 report copied and checked.", said
         picture_is_right(run, box, "3-stick")
+        # serve enters what the exporter has left, and takes it away.
+        receipts = "ls /var/lib/scanside-receipts"
+        eventually(lambda: not box.sh(receipts), 60, "serve takes the exporter's receipt")
+        told = box.sh("scanside audit show --config /etc/scanside/scanside.toml", 120)
+        assert re.search(r"export.*to stick \S+: SCANSIDE/R000001/REPORT.PDF, \d+ bytes", told), told
         exposures(run, box)
         box.pull(name)
         eventually(lambda: not stick_message(box)["state"], 60, "the message goes with the stick")
@@ -230,6 +235,7 @@ def faults(run):
         wait_for(box, READY)
         full_disk(run, box)
         sticks(run, box)
+        keyboard(box)
         hung(run, box)
         first = box.sh("cat /etc/machine-id; journalctl --sync").strip()
         stopped_kernel(run, box)
@@ -307,6 +313,16 @@ def sticks(run, box):
     pulled(name)
     found = stick.read(yanked, run.folder / "yanked")
     assert sum(there.whole for there in found.values()) == 7, found
+
+
+def keyboard(box):
+    """A USB keyboard is turned away before a driver sees it."""
+    box.qmp("device_add", driver="usb-kbd", id="keyboard", bus="usb.0")
+    log = "journalctl -b -u usbguard --no-pager -o cat"
+    eventually(lambda: "target.new='reject'" in box.sh(log, 120), 60, "usbguard's word", 2)
+    names = box.sh("cat /sys/bus/usb/devices/*/product 2>/dev/null", check=False)
+    assert "QEMU USB Keyboard" not in names, names
+    box.qmp("device_del", id="keyboard")
 
 
 def hung(run, box):
