@@ -235,6 +235,7 @@ def faults(run):
         wait_for(box, READY)
         full_disk(run, box)
         sticks(run, box)
+        two_sticks(run, box)
         keyboard(box)
         hung(run, box)
         first = box.sh("cat /etc/machine-id; journalctl --sync").strip()
@@ -313,6 +314,34 @@ def sticks(run, box):
     pulled(name)
     found = stick.read(yanked, run.folder / "yanked")
     assert sum(there.whole for there in found.values()) == 7, found
+
+
+def two_sticks(run, box):
+    """One of FAT and one of exFAT, put in at once: each gets every report, and each says so."""
+    first = stick.make(run.folder / "first.img", 128)
+    second = stick.make_exfat(run.folder / "second.img", 128)
+    names = [box.plug(first), box.plug(second)]
+    messages = "for f in /run/scanside-stick/*/status.json; do cat $f; done 2>/dev/null"
+
+    def said():
+        lines = [json.loads(line) for line in box.sh(messages, check=False).splitlines() if line.startswith("{")]
+        return lines if [line["state"] for line in lines] == ["safe_to_remove"] * 2 else None
+
+    for line in eventually(said, 600, "both sticks are written", 2):
+        assert "copied and checked" in line["words"], line
+    reports = box.sh("ls /var/lib/scanside/stick").split()
+    found = stick.read(first, run.folder / "first")
+    assert sorted(found) == reports and all(there.whole for there in found.values()), found
+    # mtools cannot read the other one, the box can.
+    device = box.sh("blkid -t TYPE=exfat -o device")
+    box.sh(f"mkdir -p /run/second && mount -t exfat -o ro {device} /run/second")
+    sums = "cd /run/second/SCANSIDE && for r in R*; do (cd $r && sha256sum --quiet -c SHA256SUMS && echo $r); done"
+    assert box.sh(sums, 120).split() == reports
+    box.sh("umount /run/second")
+    for name in names:
+        box.pull(name)
+    eventually(lambda: not stick_message(box)["state"], 60, "the messages go with the sticks")
+    run.measured("two sticks at once, FAT and exFAT", f"{len(reports)} reports whole on each")
 
 
 def keyboard(box):

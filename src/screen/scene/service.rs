@@ -406,11 +406,7 @@ fn events(sheet: &mut Sheet, page: &Page, room: Area, text: Text) {
     }
     for event in &page.events {
         let words = format!("{} {}", event.at, say::event(&event.what));
-        let one = Entry {
-            most: 1,
-            ..Entry::plain(None, &words)
-        };
-        match one.set(sheet, room, text) {
+        match Entry::plain(None, &words).set(sheet, room, text) {
             Some(rest) => room = rest,
             None => return,
         }

@@ -153,7 +153,10 @@ pub fn versions(versions: &Versions) -> String {
         kernel,
         layout,
     } = versions;
-    format!("{software}, layout {layout} · {model} · {board}, Linux {kernel}")
+    // What belongs together stays on one line.
+    let whole = |text: &str| text.replace(' ', "\u{a0}");
+    let (software, model, board) = (whole(software), whole(model), whole(board));
+    format!("{software}, layout\u{a0}{layout} · {model} · {board}, Linux\u{a0}{kernel}")
 }
 
 #[must_use]

@@ -183,7 +183,7 @@ fn port(at: SocketAddr, runs: bool) -> Finding {
         (Ok(_), true) => Finding::wrong(
             WHAT,
             format!(
-                "the box runs, but nobody listens on {number}. systemctl restart scanside-serve.socket"
+                "nobody listens on {number}, and the box ran a moment ago: it or its socket has stopped. systemctl restart scanside-serve.socket scanside-serve"
             ),
         ),
         (Ok(_), false) => Finding::wrong(
