@@ -5,14 +5,17 @@
 
 mod commitment;
 mod destination;
+mod upkeep;
 
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
+pub use upkeep::SelfTests;
 
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
 use crate::report::deidentify::Retain;
+use crate::screen::pin::Pin;
 use crate::spool::Quota;
 use crate::status::Place;
 use crate::store::Retention;
@@ -70,6 +73,9 @@ pub struct Config {
     pub streaming: Streaming,
     /// Figures for a monitoring system on a socket in `runtime`.
     pub metrics: bool,
+    pub self_test: SelfTests,
+    /// Opens the service page of the display from a keyboard; without one only the button does.
+    pub pin: Option<Pin>,
 }
 
 /// Work on a study while it is still arriving.
@@ -97,6 +103,8 @@ pub struct Export {
     pub identified: bool,
     /// What is kept in de-identified ones.
     pub retain: Retain,
+    /// Serial numbers of the sticks that are written; any stick without it.
+    pub sticks: Option<Vec<String>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +136,8 @@ pub enum ConfigError {
     Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
+    #[error("[service] pin is 6 to 12 digits, in quotes")]
+    Pin,
     #[error("storage commitment is not set right: {0}")]
     Commitment(String),
     #[error("the destination {name} is not set right: {why}")]
@@ -157,6 +167,8 @@ struct Raw {
     commitment: commitment::Raw,
     streaming: RawStreaming,
     metrics: RawMetrics,
+    self_test: upkeep::RawSelfTests,
+    service: upkeep::RawService,
     destinations: Vec<destination::Raw>,
 }
 
@@ -208,6 +220,7 @@ struct RawExport {
     enabled: bool,
     identified: bool,
     retain: Retain,
+    sticks: Option<Vec<String>>,
 }
 
 /// Where the disk is yellow and where it is red. What is left out keeps its default.
@@ -285,6 +298,7 @@ impl Config {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
                 retain: raw.export.retain,
+                sticks: raw.export.sticks,
             },
             commitment: raw.commitment.check(tls.is_some())?,
             tls,
@@ -304,6 +318,8 @@ impl Config {
                 most_bytes: (raw.streaming.memory_mb.unwrap_or(STREAMING_MB) as usize) << 20,
             },
             metrics: raw.metrics.enabled,
+            self_test: raw.self_test.check(),
+            pin: raw.service.check()?,
         })
     }
 
@@ -316,6 +332,8 @@ impl Config {
             return Err(ConfigError::AllowAny(self.listen));
         }
         self.access = Access::Any;
+        // Nobody's results depend on a box like that, and its start is waited for.
+        self.self_test.at_start = false;
         Ok(())
     }
 
@@ -375,6 +393,20 @@ impl Config {
     #[must_use]
     pub fn status_file(&self) -> PathBuf {
         self.runtime.join("status.json")
+    }
+
+    /// What the service page reads.
+    #[must_use]
+    pub fn service_file(&self) -> PathBuf {
+        self.runtime.join("service.json")
+    }
+
+    /// Beside the state folder: what the exporter tells by files, which belong to another account.
+    #[must_use]
+    pub fn receipts(&self) -> PathBuf {
+        let mut name = self.state.file_name().unwrap_or_default().to_owned();
+        name.push("-receipts");
+        self.state.with_file_name(name)
     }
 
     /// Beside the runtime folder: one folder per stick, with what `export-stick` says about it. A
@@ -483,109 +515,4 @@ pub fn shipped_model() -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_a_file_nobody_is_let_in_and_nothing_leaves() {
-        let config = Config::parse("").unwrap();
-        assert!(matches!(&config.access, Access::Peers(peers) if peers.is_empty()));
-        assert!(!config.export.enabled && !config.export.identified);
-        assert_eq!(config.listen.port(), PORT);
-        assert!(config.streaming.enabled);
-    }
-
-    #[test]
-    fn work_while_receiving_can_be_switched_off() {
-        let config = Config::parse("[streaming]\nenabled = false\nmemory_mb = 7").unwrap();
-        let streaming = Streaming {
-            enabled: false,
-            most_bytes: 7 << 20,
-        };
-        assert_eq!(config.streaming, streaming);
-    }
-
-    #[test]
-    fn a_file_is_read_whole() {
-        let config = Config::parse(
-            "ae_title = 'BOX1'\nlisten = '127.0.0.1:104'\nplace = 'public'\n\
-             [[caller]]\nae_title = 'CT1'\naddress = '10.0.0.0/24'\n\
-             [completion]\nquiet_s = 7.5\n[checks]\nyoungest_years = 16.0\n",
-        )
-        .unwrap();
-        assert_eq!(
-            (config.ae_title.as_str(), config.listen.port()),
-            ("BOX1", 104)
-        );
-        assert_eq!(config.times.quiet, Duration::from_millis(7500));
-        assert_eq!(config.times.longest, Times::default().longest);
-        assert!(
-            config
-                .access
-                .clearance("CT1", "10.0.0.9".parse().unwrap())
-                .is_some()
-        );
-        assert!(
-            config
-                .access
-                .clearance("CT1", "10.0.1.9".parse().unwrap())
-                .is_none()
-        );
-        assert_eq!(config.place, Place::Public);
-    }
-
-    #[test]
-    fn the_secure_port_stands_beside_the_plain_one() {
-        let files = "certificate = 'c.pem'\nkey = 'k.pem'\nclient_ca = 'a.pem'\n";
-        let config = Config::parse(&format!("listen = '10.0.0.5:104'\n[tls]\n{files}")).unwrap();
-        let tls = config.tls.unwrap();
-        assert_eq!(tls.listen.to_string(), "10.0.0.5:2762");
-        assert!(!tls.only);
-        assert!(Config::parse("").unwrap().tls.is_none());
-        let same = Config::parse(&format!("[tls]\n{files}port = 11112")).unwrap_err();
-        assert!(same.to_string().contains("the plain port already"));
-        let only = Config::parse(&format!("[tls]\n{files}port = 11112\nonly = true")).unwrap();
-        assert!(only.tls.unwrap().only);
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_in_words() {
-        for (text, words) in [
-            ("[tls]\ncertificate = 'c.pem'", "[tls] needs key"),
-            ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
-            ("listen = 'everywhere'", "not an address"),
-            ("colour = 'blue'", "unknown field"),
-            ("[disk]\nstop_percent = 60", "levels of the disk"),
-            ("[disk]\nwarn_free_gb = -1.0", "levels of the disk"),
-            (
-                "[[caller]]\nae_title = 'CT1'\naddress = 'ct1.hospital'",
-                "caller CT1",
-            ),
-        ] {
-            let error = Config::parse(text).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn levels_and_retention_are_settings_and_nothing_is_removed_without_one() {
-        let plain = Config::parse("").unwrap();
-        assert_eq!(plain.quota(), Quota::default());
-        assert!(!plain.retention.removes());
-        let text = "[disk]\nwarn_percent = 50\nstop_free_gb = 1.0\n[retention]\ndays = 30\n";
-        let mut config = Config::parse(text).unwrap();
-        config.lenient_disk = true;
-        let quota = config.quota();
-        assert_eq!((quota.low_percent, quota.stop_percent), (50, 90));
-        assert_eq!(quota.stop_free, 1_000_000_000);
-        assert_eq!(config.retention.days, Some(30));
-    }
-
-    #[test]
-    fn everybody_is_let_in_on_loopback_only() {
-        let mut config = Config::parse("").unwrap();
-        assert!(config.allow_any().is_err());
-        config.listen = "127.0.0.1:0".parse().unwrap();
-        assert!(config.allow_any().is_ok());
-    }
-}
+mod tests;

@@ -12,10 +12,15 @@
 //! written.
 
 mod names;
+pub mod receipt;
+mod serial;
 mod source;
 mod stick;
 
+pub use serial::serial;
+
 use crate::base::ident::ReportNo;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -52,14 +57,14 @@ pub enum Phase {
 }
 
 /// A file on the stick, as an audit wants to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopiedFile {
     pub name: String,
     pub sha256: String,
     pub bytes: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
     pub number: ReportNo,
     /// Name of the folder below [`FOLDER`]; with a letter where the plain one was taken.

@@ -178,6 +178,12 @@ impl Identity {
         days(self.expires, now)
     }
 
+    /// Whether one of the two has ended, so that nobody gets in.
+    #[must_use]
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        days(self.expires, now) < 0 || days(self.authority_expires, now) < 0
+    }
+
     /// For the port.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! The words are those of the product's specification, section 2.1. Reasons, actions and causes
 //! come from the stages that found them, already as sentences.
 
+pub mod service;
+
 use crate::status::{ResultWord, Who};
 
 pub const STARTING: &str = "STARTING";
@@ -100,8 +102,12 @@ pub fn more(hidden: u16) -> String {
 }
 
 #[must_use]
-pub fn disk(percent: u8) -> String {
-    format!("{DISK} {percent} %")
+pub fn disk(percent: Option<u8>) -> String {
+    match percent {
+        Some(percent) => format!("{DISK} {percent} %"),
+        // The ring beside it says that nothing is known yet.
+        None => format!("{DISK} –"),
+    }
 }
 
 /// Why there is no signal.

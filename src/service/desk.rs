@@ -5,17 +5,19 @@
 //! nothing about a scan and touches no file but the wall's status.
 
 mod remember;
+mod testing;
 
 use super::arrivals::Arrivals;
+use super::aside::Hot;
 use super::callers::{Caller, Callers};
 use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
+use super::selftest::{Tested, Turn};
 use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
 use super::{clock, files};
-use crate::base::disk::{Disk, RealDisk};
 use crate::config::Config;
 use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
@@ -62,8 +64,19 @@ pub(super) enum Event {
         study: String,
         whole: bool,
     },
+    /// A self-test goes on.
+    Testing,
+    /// It has ended, or has given way to a study.
+    Tested(Option<Tested>),
     Tick,
     Stop,
+}
+
+/// What the worker is given.
+pub(super) enum Job {
+    Study(String),
+    /// Stops when the flag is set.
+    SelfTest(Arc<AtomicBool>),
 }
 
 /// What the wall says when a UID is taken already: pictures of two patients may be mixed up.
@@ -78,8 +91,9 @@ pub(super) struct Desk {
     clock: Instant,
     arrivals: Arrivals,
     queue: heapless::Deque<String, QUEUE>,
-    jobs: std::sync::mpsc::SyncSender<String>,
+    jobs: std::sync::mpsc::SyncSender<Job>,
     scene: Scene,
+    turn: Turn,
     callers: Callers,
     to_loop: mpsc::Sender<Event>,
     runtime: Option<tokio::runtime::Handle>,
@@ -97,6 +111,7 @@ pub(super) struct Desk {
     pacs_looked: Option<Duration>,
     /// Works on what arrives.
     early: Early,
+    hot: Hot,
 }
 
 impl Desk {
@@ -105,11 +120,12 @@ impl Desk {
         store: Store,
         spool: Arc<Spool>,
         sign: String,
-        jobs: std::sync::mpsc::SyncSender<String>,
+        jobs: std::sync::mpsc::SyncSender<Job>,
         scene: Scene,
         to_loop: mpsc::Sender<Event>,
     ) -> Self {
         let callers = Callers::new(&config);
+        let turn = testing::turn(&config, &store, &scene);
         Self {
             config,
             store,
@@ -120,6 +136,7 @@ impl Desk {
             queue: heapless::Deque::new(),
             jobs,
             scene,
+            turn,
             callers,
             to_loop,
             runtime: None,
@@ -134,6 +151,7 @@ impl Desk {
             repeated: None,
             pacs_looked: None,
             early: Early::default(),
+            hot: Hot::default(),
         }
     }
 
@@ -145,8 +163,10 @@ impl Desk {
         learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
         early: Early,
+        hot: Hot,
     ) {
         self.early = early;
+        self.hot = hot;
         self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
@@ -177,6 +197,7 @@ impl Desk {
         // Whoever was in the queue may have missed images; a quiet time settles it.
         self.recover(|_| true);
         self.upkeep.begin(&self.store);
+        self.expect_test();
         self.refresh();
     }
 
@@ -206,6 +227,8 @@ impl Desk {
                     }
                     return;
                 }
+                Event::Testing => self.busy_since = Some(self.now()),
+                Event::Tested(tested) => self.tested(tested.as_ref()),
                 Event::Tick => self.tick(),
                 Event::Door(event) => self.door(event),
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
@@ -282,8 +305,12 @@ impl Desk {
                 };
                 self.callers.refused(&self.config, who, &why, now);
             }
-            Door::Progress { association, .. } => self.arrivals.bytes(association, now),
+            Door::Progress { association, .. } => {
+                self.turn.disturb(now);
+                self.arrivals.bytes(association, now);
+            }
             Door::Stored(arrival) => {
+                self.turn.disturb(now);
                 let study = arrival.identity.study.as_str();
                 // A repeated image of a study that has its result opens nothing.
                 let ended = |row: &StudyRow| {
@@ -365,6 +392,7 @@ impl Desk {
             self.complete(&study, timed_out);
         }
         self.feed();
+        self.test_when_idle(now);
         if let Some(runtime) = &self.runtime {
             let policy = self.config.retention;
             self.upkeep
@@ -483,9 +511,11 @@ impl Desk {
             }
         }
         if let Some(study) = self.queue.pop_front()
-            && self.jobs.try_send(study.clone()).is_ok()
+            && self.jobs.try_send(Job::Study(study.clone())).is_ok()
         {
-            self.busy_since = Some(self.now());
+            let now = self.now();
+            self.turn.disturb(now);
+            self.busy_since = Some(now);
             self.scene.analysing = Some(Running {
                 study_uid: study,
                 done: 0,
@@ -542,21 +572,6 @@ impl Desk {
             Ok(rows) => self.scene.recent = rows,
             Err(trouble) => self.trouble(&trouble),
         }
-    }
-
-    fn gather(&mut self) {
-        self.scene.receiving = self.arrivals.newest().map(|(_, images)| images);
-        self.scene.waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        let space = RealDisk.space(&self.config.state).ok();
-        let percent = space.map_or(0, |space| {
-            let size = u128::from(space.used) + u128::from(space.free);
-            u8::try_from(u128::from(space.used) * 100 / size.max(1)).unwrap_or(100)
-        });
-        self.scene.disk = Some((self.spool.level(), percent));
-        let now = self.now();
-        self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
-        self.scene.learning = self.callers.learning_until();
-        self.look_at_archives(now);
     }
 
     /// Feeds systemd's watchdog, and only after proof of work: the port has turned and the worker,

@@ -4,18 +4,20 @@
 //! that works ahead, one writer in `store`, and the pool that shares out slices. Those that compute
 //! yield to those that receive.
 
+use super::aside::{Aside, Hot};
 use super::clock;
 use super::commitment::Promiser;
-use super::desk::{Desk, Event};
+use super::desk::{Desk, Event, Job};
 use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
 use super::starting::Starting;
+use super::trail::{self, Trail};
 use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
-use crate::infer::{Bundle, Model};
+use crate::infer::{Bundle, Model, Progress};
 use crate::reception::prescan::Limits;
 use crate::reception::tls::{Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
@@ -28,7 +30,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -135,6 +137,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     starting.step();
     let store = Store::open(&config.database())?;
     note_start(&config, &store)?;
+    trail::note(Trail::Started);
     let spool = Spool::open(
         Arc::new(RealDisk),
         &config.state.join("spool"),
@@ -184,7 +187,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.spawn(forward(from_door, to_loop.clone()));
     runtime.spawn(wake(to_loop.clone(), options.stop));
 
-    let (jobs, work) = std::sync::mpsc::sync_channel::<String>(1);
+    let (jobs, work) = std::sync::mpsc::sync_channel::<Job>(1);
     let model_name = super::worker::model_facts(&model);
     let model_fault = (*model).as_ref().err().cloned().unwrap_or_default();
     let worker = Worker {
@@ -192,7 +195,11 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         store: store.clone(),
         model,
         early: early.clone(),
+        doubt: Arc::default(),
     };
+    if let Ok(Some(last)) = worker.store.last_self_test() {
+        worker.doubt.store(!last.good, Ordering::Relaxed);
+    }
     let voice = to_loop.clone();
     std::thread::Builder::new()
         .name("worker".into())
@@ -204,6 +211,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
 
     let model = format!("{} {}", model_name.name, model_name.version);
     let model = model.trim().to_owned();
+    let sum = model_name.sha256.get(..8).unwrap_or_default();
+    let aside = Aside {
+        config: config.clone(),
+        store: store.clone(),
+        model: format!("{model} {sum}").trim().to_owned(),
+        sign: sign.clone(),
+        hot: Hot::default(),
+    };
+    let hot = Arc::clone(&aside.hot);
+    let (end_aside, end) = std::sync::mpsc::channel();
+    aside.start(end).map_err(ServeError::Start)?;
     if config.metrics
         && let Err(trouble) = super::metrics::start(&config, &store, model.clone())
     {
@@ -229,6 +247,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         learning,
         options.watcher,
         early,
+        hot,
     );
     desk.take_up();
     drop(starting);
@@ -237,6 +256,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.block_on(desk.run(events));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    drop(end_aside);
     let _ = stop.send(true);
     let grace = Duration::from_secs(6);
     runtime.block_on(async {
@@ -381,7 +401,7 @@ fn load_model(folder: &Path, store: &Store) -> Result<Trusted, StoreError> {
         Ok(_) => log::info!("{words}"),
         Err(_) => log::error!("{words}"),
     }
-    store.self_test(model.is_ok(), &words, clock::now_ms())?;
+    store.model_test(model.is_ok(), &words, clock::now_ms())?;
     Ok(model)
 }
 
@@ -467,14 +487,38 @@ fn yielding_pool() {
 }
 
 /// The worker's thread.
-fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::Sender<Event>) {
-    while let Ok(study) = work.recv() {
-        let _ = to.blocking_send(Event::Begun);
-        // Progress may be lost when the loop is busy; the next slice says the same.
-        let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
-        let done = Box::new(worker.run(&study, &progress));
-        if to.blocking_send(Event::Finished { study, done }).is_err() {
+fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<Job>, to: &mpsc::Sender<Event>) {
+    while let Ok(job) = work.recv() {
+        let heard = match job {
+            Job::SelfTest(halt) => {
+                to.blocking_send(Event::Tested(worker.test(&Pace { halt: &halt, to })))
+            }
+            Job::Study(study) => {
+                let _ = to.blocking_send(Event::Begun);
+                // Progress may be lost when the loop is busy; the next slice says the same.
+                let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
+                let done = Box::new(worker.run(&study, &progress));
+                to.blocking_send(Event::Finished { study, done })
+            }
+        };
+        if heard.is_err() {
             return;
         }
+    }
+}
+
+/// Stops a self-test when a study comes, and tells the loop that it goes on.
+struct Pace<'a> {
+    halt: &'a AtomicBool,
+    to: &'a mpsc::Sender<Event>,
+}
+
+impl Progress for Pace<'_> {
+    fn slices(&self, _done: usize, _of: usize) {
+        let _ = self.to.try_send(Event::Testing);
+    }
+
+    fn stopped(&self) -> bool {
+        self.halt.load(Ordering::Relaxed)
     }
 }

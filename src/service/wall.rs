@@ -19,6 +19,11 @@ pub struct Scene {
     /// Why the model cannot be trusted; empty when it can.
     pub model_fault: String,
     pub model: String,
+    /// The self-test of this start has still to be made.
+    pub untested: bool,
+    /// What the last self-test found wrong; empty when nothing.
+    pub test_fault: String,
+    /// Nothing where the disk does not say.
     pub disk: Option<(Level, u8)>,
     pub receiving: Option<u32>,
     pub analysing: Option<Running>,
@@ -32,6 +37,8 @@ pub struct Scene {
     pub notice: Option<(String, Duration)>,
     /// The store or the spool does not answer.
     pub trouble: String,
+    /// Degrees of a zone that is over the board's limit.
+    pub hot: Option<u8>,
     /// Whether an archive has not answered for long; nothing where there is none.
     pub pacs_silent: Option<bool>,
     /// A caller that was refused a short while ago, in words.
@@ -89,7 +96,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
                 Some((Level::Stop, _)) => Health::Bad,
                 None => Health::Off,
             },
-            disk_used_percent: scene.disk.map_or(0, |(_, percent)| percent),
+            disk_used_percent: scene.disk.map(|(_, percent)| percent),
             clock: if clock_is_sane() {
                 Health::Good
             } else {
@@ -124,7 +131,7 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             cause: scene.trouble.clone(),
         });
     }
-    if !scene.model_fault.is_empty() {
+    if !scene.model_fault.is_empty() || !scene.test_fault.is_empty() {
         causes.push(State::Attention {
             cause: "Self-test failed: images are kept, not analysed".into(),
         });
@@ -153,6 +160,11 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
     {
         causes.push(State::Attention {
             cause: words.clone(),
+        });
+    }
+    if let Some(degrees) = scene.hot {
+        causes.push(State::Attention {
+            cause: format!("Slow, it is hot: {degrees} °C inside. Please free the vents."),
         });
     }
     if scene.pacs_silent == Some(true) {
@@ -216,6 +228,9 @@ fn analysing(running: &Running, scene: &Scene) -> State {
 }
 
 fn ready(scene: &Scene) -> State {
+    if scene.untested {
+        return State::Starting;
+    }
     let last = scene
         .recent
         .iter()
@@ -225,10 +240,8 @@ fn ready(scene: &Scene) -> State {
     }
 }
 
-/// No study was made before the program was; a clock that says so has lost its battery.
 fn clock_is_sane() -> bool {
-    const BUILT_AFTER: i64 = 1_790_000_000_000;
-    clock::now_ms() > BUILT_AFTER
+    clock::now_ms() > clock::BUILT_AFTER_MS
 }
 
 /// "Doe^Jane" becomes "J.D.", "123456" its last three characters.

@@ -7,11 +7,13 @@
 mod audit;
 mod commitment;
 mod delivery;
+mod export;
 mod feedback;
 mod figures;
 mod history;
 mod received;
 mod retention;
+mod selftest;
 mod work;
 mod writer;
 
@@ -21,11 +23,13 @@ pub use commitment::{
     Wanted,
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
+pub use export::{NewExport, NewReceipt};
 pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
 pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
 pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
+pub use selftest::{SelfTest, SelfTestStep};
 pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
 

@@ -382,55 +382,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn finished_reports(&self) -> Result<Vec<(u32, String)>, StoreError> {
-        self.run(|c| {
-            c.prepare(
-                "SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number",
-            )?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
-        })
+        self.run(|c| finished_reports(c))
     }
+}
 
-    /// One report copied to a stick or another folder, or the sentence why not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn exported(
-        &self,
-        report: u32,
-        at_ms: i64,
-        target: &str,
-        folder: &str,
-        words: &str,
-    ) -> Result<(), StoreError> {
-        let (target, folder, words) = (target.to_owned(), folder.to_owned(), words.to_owned());
-        self.run(move |c| {
-            let t = c.transaction()?;
-            t.execute(
-                "INSERT INTO exports (report, at, target, folder, words) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![report, at_ms, target, folder, words],
-            )?;
-            let what = format!("report {report} to {target}, folder {folder}: {words}");
-            audit::note(&t, Event::Export, "export", &what, at_ms)?;
-            t.commit()
-        })
-    }
-
-    /// The outcome of a self-test.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn self_test(&self, good: bool, words: &str, at_ms: i64) -> Result<(), StoreError> {
-        let words = words.to_owned();
-        self.run(move |c| {
-            c.execute(
-                "INSERT INTO self_tests (at, good, words) VALUES (?1, ?2, ?3)",
-                params![at_ms, good, words],
-            )
-            .map(drop)
-        })
-    }
+pub(super) fn finished_reports(c: &rusqlite::Connection) -> rusqlite::Result<Vec<(u32, String)>> {
+    c.prepare("SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Moves a study, at a time of the wall clock and of [`Store::running_ms`].

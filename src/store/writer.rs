@@ -9,7 +9,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/006.sql"),
     include_str!("schema/007.sql"),
     include_str!("schema/008.sql"),
+    include_str!("schema/009.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a
@@ -73,6 +74,12 @@ impl Store {
         })
     }
 
+    /// The number of the layout that this program writes.
+    #[must_use]
+    pub fn layout() -> u32 {
+        MIGRATIONS.len() as u32
+    }
+
     /// Milliseconds that the box has run since it was set up. Nobody can set this clock; it stands
     /// while the box is off, and a crash takes back what [`Store::keep_running`] had not written.
     #[must_use]
@@ -122,13 +129,14 @@ impl Store {
     /// # Errors
     /// When the copy cannot be written.
     pub fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
-        let target = target.to_owned();
-        self.run(move |connection| {
-            let mut copy = Connection::open(target)?;
-            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-            backup.run_to_completion(256, std::time::Duration::ZERO, None)
-        })
+        self.run(|connection| copy(connection, target))
     }
+}
+
+pub(super) fn copy(from: &Connection, target: &Path) -> rusqlite::Result<()> {
+    let mut copy = Connection::open(target)?;
+    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
+    backup.run_to_completion(256, std::time::Duration::ZERO, None)
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {
@@ -165,6 +173,18 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         step.commit()?;
     }
     Ok(())
+}
+
+/// A database as version `version` of the layout had it.
+#[cfg(test)]
+pub(super) fn older(path: &Path, version: usize) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    for script in &MIGRATIONS[..version] {
+        connection.execute_batch(script).unwrap();
+    }
+    let counted = format!("PRAGMA user_version={version};");
+    connection.execute_batch(&counted).unwrap();
+    connection
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod reception;
 mod report;
 mod results;
 mod screen;
+mod selftest;
 mod space;
 mod streaming;
 mod upstream;

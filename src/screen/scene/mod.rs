@@ -7,6 +7,7 @@
 
 mod face;
 mod queue;
+pub mod service;
 mod strip;
 mod tile;
 
@@ -127,6 +128,18 @@ pub fn compose(
     panel: PanelSize,
     now: Clock,
 ) -> Vec<Item> {
+    let mut sheet = sheet(panel);
+    let whole = sheet.whole;
+    let tile_end = (whole.h * 0.60).round();
+    let queue_end = (whole.h * 0.85).round();
+    tile::compose(&mut sheet, signal, map, whole.rows(0.0, tile_end));
+    queue::compose(&mut sheet, signal, whole.rows(tile_end, queue_end));
+    strip::compose(&mut sheet, signal, whole.rows(queue_end, whole.h), now);
+    sheet.items
+}
+
+/// An empty list for a panel.
+fn sheet(panel: PanelSize) -> Sheet {
     let whole = Area {
         x: 0.0,
         y: 0.0,
@@ -134,19 +147,13 @@ pub fn compose(
         h: panel.px.1 as f32,
     };
     let unit = whole.w.min(whole.h);
-    let mut sheet = Sheet {
+    Sheet {
         items: Vec::new(),
         panel,
         whole,
         unit,
         margin: (unit * 0.052).round(),
-    };
-    let tile_end = (whole.h * 0.60).round();
-    let queue_end = (whole.h * 0.85).round();
-    tile::compose(&mut sheet, signal, map, whole.rows(0.0, tile_end));
-    queue::compose(&mut sheet, signal, whole.rows(tile_end, queue_end));
-    strip::compose(&mut sheet, signal, whole.rows(queue_end, whole.h), now);
-    sheet.items
+    }
 }
 
 /// Draws the list. The map's picture fills the item that stands for it.
