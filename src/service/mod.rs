@@ -5,17 +5,19 @@
 //! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study
 //! while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past their
 //! time, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
-//! and [`desk`] is its loop, in which everything that can wake it is one closed enum.
+//! [`collector`] tells the audit trail, [`fleet`] results, to others, and [`desk`] is its loop, in which everything that can wake it is one closed enum.
 
 pub mod analyse;
 mod arrivals;
 mod callers;
 pub mod clock;
+pub mod collector;
 mod commitment;
 pub mod deliver;
 mod desk;
 mod early;
 pub mod files;
+pub mod fleet;
 mod frames;
 mod keeper;
 mod measure;
