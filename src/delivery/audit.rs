@@ -203,7 +203,7 @@ fn form<'a>(tale: &'a Tale, source: &'a Source) -> Form<'a> {
                 MINOR_FAILURE
             },
             people: vec![us(None, false), caller(who, None)],
-            subject: Some(who),
+            subject: Some(if who.is_empty() { "unknown" } else { who }),
             ..base
         },
         AuditEvent::Receive => Form {

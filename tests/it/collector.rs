@@ -107,7 +107,7 @@ impl Collector {
 
 /// A line of the collector: the head of RFC 5424, then the message.
 fn taken_apart(line: &str) -> (i64, String, String) {
-    assert!(line.starts_with("<85>1 20"), "{line}");
+    assert!(line.starts_with("<85>1 "), "{line}");
     let (head, message) = line.split_once('\u{FEFF}').expect("a byte order mark");
     let fields: Vec<&str> = head.split(' ').collect();
     assert_eq!(
@@ -324,12 +324,13 @@ fn a_collector_that_was_away_and_was_killed_has_every_row_in_order() {
 /// Neither side speaks to one that cannot prove itself.
 #[test]
 fn strangers_are_told_nothing() {
-    for box_is_known in [false, true] {
+    for box_is_known in [true, false] {
         let Some(collector) = Collector::new() else {
             return;
         };
         let _running = collector.start();
-        // A certificate of another authority on the box; then another authority that it believes in.
+        // The box believes in another authority than the collector's; then it has a certificate of one
+        // that the collector does not know.
         let strangers = Certificates::new(&["box"]);
         let home = collector.home(&strangers, 0.2, "");
         if !box_is_known {
@@ -350,12 +351,17 @@ fn strangers_are_told_nothing() {
         std::thread::sleep(Duration::from_secs(4));
         assert_eq!(told(&home), 0);
         let tries = home.count("SELECT max(tries) FROM collectors");
-        assert!(
-            tries <= 3,
-            "what a person must mend was tried {tries} times"
-        );
-        let trust = "SELECT count(*) FROM collectors WHERE words LIKE '%trust%'";
-        assert_eq!(home.count(trust), 1, "{}", home.log());
+        if box_is_known {
+            assert!(
+                tries <= 3,
+                "what a person must mend was tried {tries} times"
+            );
+            let trust = "SELECT count(*) FROM collectors WHERE words LIKE '%trust%'";
+            assert_eq!(home.count(trust), 1, "{}", home.log());
+        } else {
+            // This collector closes without a word, as one that dies does: the pauses grow.
+            assert!(tries <= 5, "{tries} tries");
+        }
         assert!(collector.messages().is_empty());
     }
 }
