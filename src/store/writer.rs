@@ -61,7 +61,7 @@ impl Store {
         // writer once the other one has committed, whatever the timeout.
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
-        migrate(&mut connection)?;
+        migrate(&mut connection, &MIGRATIONS)?;
         let sum = "SELECT ms FROM running";
         let running = Running {
             before_ms: connection.query_row(sum, [], |row| row.get(0))?,
@@ -146,14 +146,14 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
+    let known = scripts.len() as i64;
     let layout = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: i64 = layout(connection)?;
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for (version, script) in (1..).zip(MIGRATIONS) {
+    for (version, script) in (1..).zip(scripts) {
         let step = connection.transaction()?;
         // Asked again under the lock: the other process may be migrating as well.
         if layout(&step)? >= version {
@@ -166,6 +166,15 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         step.commit()?;
     }
     Ok(())
+}
+
+/// A database as an earlier version of the program left it.
+#[cfg(test)]
+pub(super) fn older(path: &Path, version: usize) -> Connection {
+    let mut connection = Connection::open(path).unwrap();
+    prepare(&connection).unwrap();
+    migrate(&mut connection, &MIGRATIONS[..version]).unwrap();
+    connection
 }
 
 #[cfg(test)]
