@@ -234,10 +234,10 @@ fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::delivery::{Fate, NewObject};
     use super::super::received::tests::{instance, store};
     use super::super::work::{StudyState, tests::result};
     use super::*;
+    use crate::store::{Fate, NewObject};
 
     fn tales(store: &Store) -> Vec<Tale> {
         store.tales(0, 99).unwrap()
