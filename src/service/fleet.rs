@@ -72,8 +72,9 @@ pub(super) fn run(
             Err(End::Store(trouble)) => return Err(trouble.into()),
             Err(End::Broker(trouble)) => trouble,
         };
-        // A line that stood was no failed try.
-        if begun.elapsed() > LONGEST_PAUSE {
+        // A line that stood was no failed try; one that breaks at once is, or two boxes of one name would
+        // throw each other out without a pause.
+        if begun.elapsed() > STATUS {
             failed = 0;
         }
         store.events_failed(&trouble.to_string())?;
