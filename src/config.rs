@@ -5,10 +5,13 @@
 
 mod commitment;
 mod destination;
+mod disk;
+mod outward;
 mod upkeep;
 
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
+pub use outward::{Broker, Collector};
 pub use upkeep::SelfTests;
 
 use crate::reception::commitment::Terms;
@@ -76,6 +79,10 @@ pub struct Config {
     pub self_test: SelfTests,
     /// Opens the service page of the display from a keyboard; without one only the button does.
     pub pin: Option<Pin>,
+    /// Hears the audit trail.
+    pub collector: Option<Collector>,
+    /// Hears of results.
+    pub broker: Option<Broker>,
 }
 
 /// Work on a study while it is still arriving.
@@ -140,6 +147,8 @@ pub enum ConfigError {
     Pin,
     #[error("storage commitment is not set right: {0}")]
     Commitment(String),
+    #[error("[{0}] is not set right: {1}")]
+    Outward(&'static str, String),
     #[error("the destination {name} is not set right: {why}")]
     Destination { name: String, why: String },
 }
@@ -162,13 +171,15 @@ struct Raw {
     checks: Limits,
     export: RawExport,
     tls: Option<RawTls>,
-    disk: Option<RawDisk>,
+    disk: Option<disk::Raw>,
     retention: RawRetention,
     commitment: commitment::Raw,
     streaming: RawStreaming,
     metrics: RawMetrics,
     self_test: upkeep::RawSelfTests,
     service: upkeep::RawService,
+    audit: outward::RawAudit,
+    events: outward::RawEvents,
     destinations: Vec<destination::Raw>,
 }
 
@@ -221,16 +232,6 @@ struct RawExport {
     identified: bool,
     retain: Retain,
     sticks: Option<Vec<String>>,
-}
-
-/// Where the disk is yellow and where it is red. What is left out keeps its default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawDisk {
-    warn_percent: Option<u64>,
-    warn_free_gb: Option<f64>,
-    stop_percent: Option<u64>,
-    stop_free_gb: Option<f64>,
 }
 
 /// How long images stay. Results and reports stay for good.
@@ -301,10 +302,12 @@ impl Config {
                 sticks: raw.export.sticks,
             },
             commitment: raw.commitment.check(tls.is_some())?,
+            collector: raw.audit.check(tls.is_some())?,
+            broker: raw.events.check(tls.is_some())?,
             tls,
             destinations,
             lenient_disk: false,
-            disk: raw.disk.map(quota).transpose()?,
+            disk: raw.disk.map(disk::Raw::check).transpose()?,
             retention: Retention {
                 days: raw.retention.days,
                 after_analysis_s: raw
@@ -362,7 +365,10 @@ impl Config {
     /// Whether there may ever be something for `deliver` to do.
     #[must_use]
     pub fn delivers(&self) -> bool {
-        self.commitment.delivers() || !self.destinations.is_empty()
+        self.commitment.delivers()
+            || !self.destinations.is_empty()
+            || self.collector.is_some()
+            || self.broker.is_some()
     }
 
     /// The database.
@@ -467,25 +473,6 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
         network,
         echo_only: raw.echo_only,
     })
-}
-
-fn quota(raw: RawDisk) -> Result<Quota, ConfigError> {
-    let usual = Quota::default();
-    let bytes = |gb: Option<f64>, usual: u64| match gb {
-        None => Ok(usual),
-        Some(gb) if (0.0..=1e6).contains(&gb) => Ok((gb * 1e9) as u64),
-        Some(_) => Err(ConfigError::Disk),
-    };
-    let quota = Quota {
-        low_percent: raw.warn_percent.unwrap_or(usual.low_percent),
-        low_free: bytes(raw.warn_free_gb, usual.low_free)?,
-        stop_percent: raw.stop_percent.unwrap_or(usual.stop_percent),
-        stop_free: bytes(raw.stop_free_gb, usual.stop_free)?,
-    };
-    let sound = quota.low_percent <= quota.stop_percent
-        && quota.stop_percent <= 100
-        && quota.low_free >= quota.stop_free;
-    sound.then_some(quota).ok_or(ConfigError::Disk)
 }
 
 /// A duration from a setting; a value that is none keeps the default.

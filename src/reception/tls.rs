@@ -240,6 +240,12 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
+    /// The same for a library that makes the handshake itself.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.0.config())
+    }
+
     /// The handshake with a peer that was called by this name. The caller sets a deadline.
     ///
     /// # Errors

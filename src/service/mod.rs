@@ -4,9 +4,11 @@
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
 //! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study
 //! while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past their
-//! time, [`receipts`] takes in what was exported, [`aside`] writes the service page, [`backup`] takes the box along and brings it
-//! back, [`checkup`] says what is wrong with it, [`selftest`] sends phantoms the whole way, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
-//! and [`desk`] is its loop, in which everything that can wake it is one closed enum.
+//! time, [`receipts`] takes in what was exported, [`aside`] writes the service page, [`backup`] takes the
+//! box along and brings it back, [`checkup`] says what is wrong with it, [`selftest`] sends phantoms the
+//! whole way, [`metrics`] tells figures to a monitoring system, [`collector`] tells the audit trail and
+//! [`fleet`] results to others, [`trail`] keeps the last events for a crash, and [`desk`] is its loop, in
+//! which everything that can wake it is one closed enum.
 
 pub mod analyse;
 mod arrivals;
@@ -15,11 +17,13 @@ pub mod backup;
 mod callers;
 pub mod checkup;
 pub mod clock;
+pub mod collector;
 mod commitment;
 pub mod deliver;
 mod desk;
 mod early;
 pub mod files;
+pub mod fleet;
 mod frames;
 pub mod hardware;
 mod keeper;

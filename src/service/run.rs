@@ -40,6 +40,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Events from the port that may wait for the loop.
 const DOOR: usize = 1024;
 
+/// As the audit trail calls it.
+const SOFTWARE: &str = concat!("scanside ", env!("CARGO_PKG_VERSION"));
+
 /// What only the caller knows.
 #[derive(Default)]
 pub struct Options {
@@ -113,7 +116,7 @@ pub enum ServeError {
 /// one. The settings are named by their digest: they hold addresses, and the trail may be shown.
 fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
     let settings = sha2::Sha256::digest(format!("{config:?}").as_bytes());
-    let software = concat!("scanside ", env!("CARGO_PKG_VERSION"));
+    let software = SOFTWARE;
     let settings = format!("settings {}", crate::report::hex(&settings));
     store.audit_start(software, &settings, super::clock::now_ms())
 }
@@ -232,6 +235,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         model_fault,
         ..Scene::default()
     };
+    let trail = store.clone();
     let mut desk = Desk::new(
         config,
         store,
@@ -266,6 +270,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     spool.close();
+    trail.audit_stop(SOFTWARE, clock::now_ms())?;
     Ok(())
 }
 

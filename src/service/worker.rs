@@ -16,7 +16,7 @@ use crate::infer::{Bundle, Progress};
 use crate::report::dicom::{Reference, Source};
 use crate::report::{self, CheckRow, ModelFacts, Outcome, Report};
 use crate::status::{self, ResultWord};
-use crate::store::{NewObject, NewResult, SelfTest, Standing, Store, StoreError};
+use crate::store::{NewEvent, NewObject, NewResult, SelfTest, Standing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -288,6 +288,10 @@ impl Worker {
                 .unwrap_or_default(),
             sums_sha256: sums,
             objects: self.queued(number, objects),
+            event: self.config.broker.as_ref().map(|broker| {
+                let (key, body) = report::event::event(&report, &broker.name);
+                NewEvent { key, body }
+            }),
         })?;
         Ok(Done {
             study_uid: study_uid.into(),

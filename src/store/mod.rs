@@ -11,13 +11,15 @@ mod export;
 mod feedback;
 mod figures;
 mod history;
+mod outbox;
 mod received;
 mod retention;
 mod selftest;
+mod told;
 mod work;
 mod writer;
 
-pub use audit::{AuditRow, Audited};
+pub use audit::{AuditRow, Audited, Event as AuditEvent};
 pub use commitment::{
     Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
     Wanted,
@@ -27,9 +29,11 @@ pub use export::{NewExport, NewReceipt};
 pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
 pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
+pub use outbox::{NewEvent, OutEvent, Outbox};
 pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
 pub use selftest::{SelfTest, SelfTestStep};
+pub use told::{AuditStudy, Collector, Tale};
 pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
 

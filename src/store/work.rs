@@ -69,6 +69,8 @@ pub struct NewResult {
     pub json: String,
     pub sums_sha256: String,
     pub objects: Vec<super::NewObject>,
+    /// For the broker, where there is one.
+    pub event: Option<super::NewEvent>,
 }
 
 const STUDY: &str = "SELECT s.study_uid, s.state, s.changed, s.patient_name, s.patient_id,
@@ -158,6 +160,15 @@ impl Store {
         self.run(move |c| {
             let t = c.transaction()?;
             change(&t, &uid, state, &why, (at_ms, ran))?;
+            if state == StudyState::Queued {
+                let images: i64 = t.query_row(
+                    "SELECT count(DISTINCT sop_uid) FROM instances WHERE study_uid=?1",
+                    [&uid],
+                    |row| row.get(0),
+                )?;
+                let what = format!("study {uid}, {images} images");
+                audit::note(&t, Event::Complete, "serve", &what, at_ms)?;
+            }
             t.commit()
         })
     }
@@ -338,6 +349,11 @@ impl Store {
                 state.word()
             );
             audit::note(&t, Event::Result, "serve", &what, new.made_ms)?;
+            if let Some(event) = &new.event
+                && !super::outbox::enter(&t, event, new.made_ms)?
+            {
+                log::error!("the broker has been away for too long: the oldest event is gone");
+            }
             let objects = &new.objects;
             super::delivery::enter(&t, new.report, &new.study_uid, objects, new.made_ms)?;
             // An image that came while the run went on has taken the study out of this state, and
@@ -434,6 +450,7 @@ pub(crate) mod tests {
             json: "{}".into(),
             sums_sha256: "s".into(),
             objects: Vec::new(),
+            event: None,
         }
     }
 

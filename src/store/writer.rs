@@ -9,7 +9,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("schema/007.sql"),
     include_str!("schema/008.sql"),
     include_str!("schema/009.sql"),
+    include_str!("schema/010.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a
@@ -61,7 +62,7 @@ impl Store {
         // writer once the other one has committed, whatever the timeout.
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
-        migrate(&mut connection)?;
+        migrate(&mut connection, &MIGRATIONS)?;
         let sum = "SELECT ms FROM running";
         let running = Running {
             before_ms: connection.query_row(sum, [], |row| row.get(0))?,
@@ -153,14 +154,14 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
+    let known = scripts.len() as i64;
     let layout = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: i64 = layout(connection)?;
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for (version, script) in (1..).zip(MIGRATIONS) {
+    for (version, script) in (1..).zip(scripts) {
         let step = connection.transaction()?;
         // Asked again under the lock: the other process may be migrating as well.
         if layout(&step)? >= version {
@@ -175,15 +176,12 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A database as version `version` of the layout had it.
+/// A database as an earlier version of the program left it.
 #[cfg(test)]
 pub(super) fn older(path: &Path, version: usize) -> Connection {
-    let connection = Connection::open(path).unwrap();
-    for script in &MIGRATIONS[..version] {
-        connection.execute_batch(script).unwrap();
-    }
-    let counted = format!("PRAGMA user_version={version};");
-    connection.execute_batch(&counted).unwrap();
+    let mut connection = Connection::open(path).unwrap();
+    prepare(&connection).unwrap();
+    migrate(&mut connection, &MIGRATIONS[..version]).unwrap();
     connection
 }
 

@@ -249,7 +249,7 @@ impl Rank {
         } else {
             "no contrast in the header".to_owned()
         });
-        words.push(format!("slices every {} mm", short_number(self.step)));
+        words.push(format!("every {} mm", short_number(self.step)));
         words.push(match self.sharpness {
             Sharpness::Soft => "soft kernel".to_owned(),
             Sharpness::Unknown => "kernel not known".to_owned(),
@@ -259,7 +259,7 @@ impl Rank {
         let what = words.join(", ");
         match candidates {
             1 => format!("The only usable series: {what}."),
-            n => format!("The best of {n} usable series: {what}."),
+            n => format!("Best of {n} usable series: {what}."),
         }
     }
 }
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(choice.others, [1]);
         assert_eq!(
             choice.why,
-            "The best of 2 usable series: axial, no contrast in the header, slices every 2 mm, \
+            "Best of 2 usable series: axial, no contrast in the header, every 2 mm, \
              kernel not known, 100 slices."
                 .replace("kernel not known", "soft kernel")
         );

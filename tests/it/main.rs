@@ -4,6 +4,8 @@ mod acquisition;
 mod back_to_back;
 mod beside;
 mod box_process;
+mod broker;
+mod collector;
 mod commitment;
 mod evaluate;
 mod front_door;

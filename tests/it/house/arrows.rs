@@ -38,7 +38,7 @@ const KNOWS_ALL: [&str; 5] = ["service", "evaluate", "main", "lib", "cli"];
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
 /// Crate, the folders that may name it, why.
-const AT_HOME: [(&str, &[&str], &str); 9] = [
+const AT_HOME: [(&str, &[&str], &str); 10] = [
     ("tract_core", &["src/infer/"], "one engine, one room"),
     ("tract_onnx", &["src/infer/"], "one engine, one room"),
     ("rusqlite", &["src/store/"], "one writer, one schema"),
@@ -57,6 +57,7 @@ const AT_HOME: [(&str, &[&str], &str); 9] = [
         &["src/screen/panel/", "src/screen/panel.rs"],
         "with drm",
     ),
+    ("rumqttc", &["src/delivery/"], "one broker, one room"),
     ("tokio_rustls", &["src/reception/"], "one TLS, one room"),
     ("x509_cert", &["src/reception/"], "with TLS"),
     (
