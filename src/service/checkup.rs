@@ -82,7 +82,7 @@ pub fn examine(config: &Config, now_ms: i64) -> (Vec<Finding>, Option<Bundle>) {
     found.push(outside::certificate(config, SystemTime::now()));
     found.extend(outside::ports(config, now_ms));
     found.push(outside::display(
-        config.board.is_some(),
+        outside::is_box(config),
         hardware::displays(&board, sys),
     ));
     found.push(within::sticks(config));

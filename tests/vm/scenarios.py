@@ -335,12 +335,13 @@ def two_sticks(run, box):
     # mtools cannot read the other one, the box can.
     device = box.sh("blkid -t TYPE=exfat -o device")
     box.sh(f"mkdir -p /run/second && mount -t exfat -o ro {device} /run/second")
-    sums = "cd /run/second/SCANSIDE && for r in R*; do (cd $r && sha256sum --quiet -c SHA256SUMS && echo $r); done"
+    sums = "(cd /run/second/SCANSIDE && for r in R0*; do (cd $r && sha256sum --quiet -c SHA256SUMS && echo $r); done)"
     assert box.sh(sums, 120).split() == reports
     box.sh("umount /run/second")
     for name in names:
         box.pull(name)
-    eventually(lambda: not stick_message(box)["state"], 60, "the messages go with the sticks")
+    left = "ls /run/scanside-stick/*/status.json 2>/dev/null"
+    eventually(lambda: not box.sh(left, check=False), 60, "the messages go with the sticks")
     run.measured("two sticks at once, FAT and exFAT", f"{len(reports)} reports whole on each")
 
 

@@ -36,7 +36,7 @@ def make_exfat(path, mib):
     path = pathlib.Path(path)
     with open(path, "wb") as disk:
         disk.truncate(mib * MIB)
-    subprocess.run(["mkfs.exfat", "-q", "-L", "SCANSIDE", str(path)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["mkfs.exfat", "-L", "SCANSIDE", str(path)], check=True, stdout=subprocess.DEVNULL)
     return path
 
 

@@ -18,16 +18,23 @@ const SET_BACK_MS: i64 = 60_000;
 /// An eMMC ought to be replaced before its end.
 const WORN: u8 = 80;
 
+/// Whether the settings are those of a box, which ought to run and to have a display.
+pub fn is_box(config: &Config) -> bool {
+    config.board.is_some()
+}
+
 pub fn space(config: &Config) -> Finding {
     const WHAT: &str = "disk space";
     let place = config.state.display();
     let space = match RealDisk.space(&config.state) {
         Ok(space) => space,
-        Err(why) => {
-            return Finding::wrong(
-                WHAT,
-                format!("{place}: {why}. Is it mounted? scanside serve makes the folder."),
-            );
+        Err(why) if is_box(config) => {
+            let words = format!("{place}: {why}. Is the data partition mounted?");
+            return Finding::wrong(WHAT, words);
+        }
+        Err(_) => {
+            let words = format!("there is no {place}: no box has worked on this machine");
+            return Finding::look(WHAT, words);
         }
     };
     let (percent, free) = (space.percent(), space.free as f64 / 1e9);
@@ -166,7 +173,7 @@ pub fn ports(config: &Config, now_ms: i64) -> Vec<Finding> {
     let all = plain.into_iter().chain(secure);
     // Port 0 is whichever is free, for tests.
     all.filter(|at| at.port() != 0)
-        .map(|at| port(at, runs))
+        .map(|at| port(at, runs, is_box(config)))
         .collect()
 }
 
@@ -176,20 +183,19 @@ fn runs(config: &Config, now_ms: i64) -> bool {
         .is_ok_and(|status| now_ms.abs_diff(status.written_ms) <= STALE_AFTER_S * 1000)
 }
 
-fn port(at: SocketAddr, runs: bool) -> Finding {
+fn port(at: SocketAddr, runs: bool, is_box: bool) -> Finding {
     const WHAT: &str = "port";
     let number = at.port();
     match (TcpListener::bind(at), runs) {
-        (Ok(_), true) => Finding::wrong(
+        (Ok(_), false) if !is_box => Finding::look(
             WHAT,
-            format!(
-                "nobody listens on {number}, and the box ran a moment ago: it or its socket has stopped. systemctl restart scanside-serve.socket scanside-serve"
-            ),
+            format!("nobody listens on {number}: no box runs here"),
         ),
-        (Ok(_), false) => Finding::wrong(
+        (Ok(_), _) => Finding::wrong(
             WHAT,
             format!(
-                "the box does not run: nobody listens on {number}. systemctl start scanside-serve.socket scanside-serve"
+                "nobody listens on {number}: the box or its socket has stopped. systemctl restart \
+                 scanside-serve.socket scanside-serve"
             ),
         ),
         (Err(why), true) if why.kind() == ErrorKind::AddrInUse => {
@@ -209,7 +215,6 @@ fn port(at: SocketAddr, runs: bool) -> Finding {
     }
 }
 
-/// `is_box`: the settings name a board, so there ought to be a display.
 pub fn display(is_box: bool, connected: Option<Vec<String>>) -> Finding {
     const WHAT: &str = "display";
     match connected {

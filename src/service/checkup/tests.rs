@@ -121,7 +121,9 @@ fn the_disk_is_full_or_not_there() {
     is(&level(full), Grade::Wrong, "nothing is received");
     let mut gone = Home::new("").config;
     gone.state = "/nowhere/state".into();
-    is(&outside::space(&gone), Grade::Wrong, "Is it mounted?");
+    is(&outside::space(&gone), Grade::Look, "no box has worked");
+    gone.board = Some("/nowhere/board.toml".into());
+    is(&outside::space(&gone), Grade::Wrong, "mounted?");
 }
 
 #[test]
@@ -247,11 +249,13 @@ fn the_port_is_held_by_the_box_by_another_or_by_nobody() {
     status(now_ms()).write(&home.config.status_file()).unwrap();
     is(&said(&home), Grade::Good, "the box listens");
     drop(held);
-    is(&said(&home), Grade::Wrong, "the box ran a moment ago");
+    is(&said(&home), Grade::Wrong, "nobody listens");
     status(now_ms() - 60_000)
         .write(&home.config.status_file())
         .unwrap();
-    is(&said(&home), Grade::Wrong, "does not run");
+    is(&said(&home), Grade::Look, "no box runs here");
+    home.config.board = Some("/nowhere/board.toml".into());
+    is(&said(&home), Grade::Wrong, "systemctl restart");
     home.config.listen = "203.0.113.1:11112".parse().unwrap();
     is(&said(&home), Grade::Wrong, "cannot be opened");
 }
