@@ -24,6 +24,7 @@ use crate::status::Place;
 use crate::store::Retention;
 use crate::study::check::Limits;
 use crate::study::complete::Times;
+use crate::update::PublicKey;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub struct Config {
     /// Figures for a monitoring system on a socket in `runtime`.
     pub metrics: bool,
     pub self_test: SelfTests,
+    /// Whose models are taken from a stick; nobody's without one.
+    pub update_keys: Vec<PublicKey>,
     /// Opens the service page of the display from a keyboard; without one only the button does.
     pub pin: Option<Pin>,
     /// Hears the audit trail.
@@ -143,6 +146,8 @@ pub enum ConfigError {
     Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
+    #[error("[update] keys are public keys of 64 hexadecimal digits each, in quotes")]
+    UpdateKey,
     #[error("[service] pin is 6 to 12 digits, in quotes")]
     Pin,
     #[error("storage commitment is not set right: {0}")]
@@ -178,6 +183,7 @@ struct Raw {
     metrics: RawMetrics,
     self_test: upkeep::RawSelfTests,
     service: upkeep::RawService,
+    update: upkeep::RawUpdate,
     audit: outward::RawAudit,
     events: outward::RawEvents,
     destinations: Vec<destination::Raw>,
@@ -322,6 +328,7 @@ impl Config {
             },
             metrics: raw.metrics.enabled,
             self_test: raw.self_test.check(),
+            update_keys: raw.update.check()?,
             pin: raw.service.check()?,
         })
     }

@@ -5,7 +5,7 @@ use super::say::say;
 use crate::config::Config;
 use crate::infer::Bundle;
 use crate::service::checkup::{self, Finding, Grade};
-use crate::service::{clock, selftest};
+use crate::service::{clock, selftest, updates};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -24,10 +24,11 @@ pub enum Phantoms {
 
 pub fn run(path: Option<&Path>, phantoms: Phantoms) -> Result<(), Failure> {
     let path = path.map(Path::to_owned).or_else(settings_file);
-    let (config, settings) = match checkup::settings(path.as_deref()) {
+    let (mut config, settings) = match checkup::settings(path.as_deref()) {
         Ok(read) => read,
         Err(finding) => return end(&[finding]),
     };
+    config.model = updates::slots(&config).in_use();
     if phantoms == Phantoms::Record {
         record(&config)?;
     }

@@ -15,6 +15,7 @@ mod net;
 mod progress;
 mod say;
 mod stick;
+mod update;
 mod visitors;
 
 use crate::base::ident::Class;
@@ -22,6 +23,7 @@ use crate::config::{self, Config};
 use crate::delivery::scu::Options;
 use crate::phantom::{Flaw, Kernel, Scanner};
 use crate::reception::tls::{Connector, Identity};
+use crate::service::updates;
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
 use say::say;
@@ -252,6 +254,11 @@ pub enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// Packs models for sticks, and takes them.
+    Update {
+        #[command(subcommand)]
+        command: update::UpdateCommand,
+    },
     /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
     Evaluate(Box<evaluate::EvaluateArgs>),
     /// Enters what a reader thinks of results: a CSV with report,opinion and truth,reason,reader.
@@ -462,6 +469,7 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Audit { command } => audit::run(command),
+        Command::Update { command } => update::run(command),
         Command::Restore { config, from } => backup::bring_back(&load(config.as_deref())?, &from),
         Command::Evaluate(args) => {
             let config = load(args.config())?;
@@ -473,7 +481,14 @@ fn obey(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// The settings, with the model that counts where another was brought than the one they name.
 fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = as_written(path)?;
+    config.model = updates::slots(&config).in_use();
+    Ok(config)
+}
+
+fn as_written(path: Option<&Path>) -> Result<Config, Failure> {
     path.map_or_else(|| Config::parse(""), Config::load)
         .map_err(|e| Failure::Usage(e.to_string()))
 }
@@ -497,7 +512,7 @@ fn serve(
     allow_any: bool,
 ) -> Result<(), Failure> {
     let usage = |e: config::ConfigError| Failure::Usage(e.to_string());
-    let mut config = load(path)?;
+    let mut config = as_written(path)?;
     if let Some(listen) = listen {
         config.listen = listen;
         if let Some(tls) = &mut config.tls {

@@ -6,9 +6,10 @@ use super::say::say;
 use crate::config::Config;
 use crate::export::receipt::Receipt;
 use crate::export::{self, Copied};
-use crate::service::{clock, receipts};
+use crate::service::{clock, receipts, updates};
 use crate::store::Store;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel tells of devices.
@@ -25,6 +26,7 @@ pub struct Stick {
 pub fn export(config: &Config, to: &Path, stick: &Stick) -> Result<(), Failure> {
     let serial = (stick.device.as_deref()).and_then(|at| export::serial(Path::new(SYS), at));
     let name = serial.clone().unwrap_or_else(|| to.display().to_string());
+    let brought = bring(config, to, serial.as_deref(), stick.receipts.is_some());
     let written = may_leave(config, serial.as_deref())
         .map_err(|words| (Failure::Refused(words), Vec::new()))
         .and_then(|()| write(config, to));
@@ -35,6 +37,15 @@ pub fn export(config: &Config, to: &Path, stick: &Stick) -> Result<(), Failure> 
     let words = match &told {
         Ok(words) => words.clone(),
         Err(failure) => failure.to_string(),
+    };
+    // A stick may come for a model alone.
+    let told = match (told, brought) {
+        (told, None) => told,
+        (Ok(said), Some(words)) => Ok(format!("{said} {words}")),
+        (Err(Failure::Refused(_)), Some(words)) if !config.export.enabled => {
+            Ok(format!("SAFE TO REMOVE. {words}"))
+        }
+        (Err(failure), Some(_)) => Err(failure),
     };
     // The copies are on the stick and checked; that they are not written down does not undo them.
     if let Err(trouble) = note(config, stick.receipts.as_deref(), &name, &words, copied) {
@@ -59,6 +70,36 @@ fn may_leave(config: &Config, serial: Option<&str>) -> Result<(), String> {
         (Some(_), None) => Err("This stick has no serial number and is not on the list.".into()),
         (None, _) => Ok(()),
     }
+}
+
+/// Hands a package of the stick over to `serve`. Gives what to say of it, or nothing where there is none.
+fn bring(config: &Config, stick: &Path, serial: Option<&str>, by_file: bool) -> Option<String> {
+    if config.update_keys.is_empty() || !by_file || !is_listed(config, serial) {
+        return None;
+    }
+    let hand_over = |package: &Path| -> std::io::Result<()> {
+        let to = updates::handed_over(config);
+        // The package is signed, and looked at again by whoever takes it.
+        let part = to.with_extension("part");
+        std::fs::copy(package, &part)?;
+        let file = std::fs::File::open(&part)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.sync_all()?;
+        std::fs::rename(&part, &to)
+    };
+    match updates::on_stick(config, stick) {
+        Ok(None) => None,
+        Ok(Some((package, words))) => match hand_over(&package) {
+            Ok(()) => Some(format!("New model {words}: the box tries it now.")),
+            Err(trouble) => Some(format!("The update cannot be taken ({trouble}).")),
+        },
+        Err(refused) => Some(refused.to_string()),
+    }
+}
+
+fn is_listed(config: &Config, serial: Option<&str>) -> bool {
+    let listed = config.export.sticks.as_ref();
+    listed.is_none_or(|all| serial.is_some_and(|serial| all.iter().any(|one| one == serial)))
 }
 
 /// Writes the reports that may leave, and enters each copy into the database.

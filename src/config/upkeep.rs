@@ -1,7 +1,8 @@
-//! Settings for whoever looks after the box: the self-test, the service page.
+//! Settings for whoever looks after the box: the self-test, the service page, who may bring models.
 
 use super::ConfigError;
 use crate::screen::pin::Pin;
+use crate::update::PublicKey;
 use serde::Deserialize;
 
 /// A day.
@@ -33,6 +34,19 @@ impl RawSelfTests {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct RawUpdate {
+    keys: Vec<String>,
+}
+
+impl RawUpdate {
+    pub fn check(self) -> Result<Vec<PublicKey>, ConfigError> {
+        let check = |text: &String| PublicKey::parse(text).ok_or(ConfigError::UpdateKey);
+        self.keys.iter().map(check).collect()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RawService {
     pin: Option<String>,
 }
@@ -58,5 +72,14 @@ mod tests {
             let text = format!("[service]\npin = \"{bad}\"");
             assert!(Config::parse(&text).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_of_updates_is_64_digits() {
+        assert!(Config::parse("").unwrap().update_keys.is_empty());
+        let text = |key: &str| format!("[update]\nkeys = [\"{key}\"]");
+        let config = Config::parse(&text(&"ab".repeat(32))).unwrap();
+        assert_eq!(config.update_keys.len(), 1);
+        assert!(Config::parse(&text("abc")).is_err());
     }
 }

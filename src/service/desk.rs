@@ -17,7 +17,7 @@ use super::selftest::{Tested, Turn};
 use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
-use super::{clock, files};
+use super::{clock, files, updates};
 use crate::config::Config;
 use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
@@ -217,19 +217,16 @@ impl Desk {
     pub(super) async fn run(&mut self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Stop => {
-                    let now = self.now();
-                    if let Err(trouble) = self.callers.end(&self.store, now) {
-                        self.trouble(&trouble);
-                    }
-                    if let Err(trouble) = self.store.keep_running() {
-                        self.trouble(&trouble);
-                    }
-                    return;
-                }
+                Event::Stop => return self.end(),
                 Event::Testing => self.busy_since = Some(self.now()),
                 Event::Tested(tested) => self.tested(tested.as_ref()),
-                Event::Tick => self.tick(),
+                Event::Tick => {
+                    self.tick();
+                    if self.is_idle() && updates::wants_a_start(&self.config) {
+                        log::info!("the box starts anew, to try a model that was brought");
+                        return self.end();
+                    }
+                }
                 Event::Door(event) => self.door(event),
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
                 Event::Begun => {
@@ -256,6 +253,16 @@ impl Desk {
                 }
                 Event::Finished { study, done } => self.finished(&study, *done),
             }
+        }
+    }
+
+    fn end(&mut self) {
+        let now = self.now();
+        if let Err(trouble) = self.callers.end(&self.store, now) {
+            self.trouble(&trouble);
+        }
+        if let Err(trouble) = self.store.keep_running() {
+            self.trouble(&trouble);
         }
     }
 

@@ -38,6 +38,7 @@ pub mod selftest;
 pub mod source;
 mod starting;
 mod trail;
+pub mod updates;
 mod wall;
 pub mod worker;
 

@@ -13,6 +13,7 @@ use super::keeper::{SpoolAndStore, row};
 use super::retention;
 use super::starting::Starting;
 use super::trail::{self, Trail};
+use super::updates;
 use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
@@ -125,7 +126,7 @@ fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start; what happens later is shown on the wall instead.
-pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
+pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     let state = |e| ServeError::State(config.state.display().to_string(), e);
     for folder in [&config.state, &config.runtime] {
         std::fs::create_dir_all(folder).map_err(state)?;
@@ -149,7 +150,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
     starting.step();
-    let model = Arc::new(load_model(&config.model, &store)?);
+    // From here on the settings name the model that counts.
+    let shipped = config.clone();
+    let (counts, brought) = updates::at_start(&shipped, &store, &starting);
+    config.model = counts;
+    starting.step();
+    let mut model = load_model(&config.model, &store)?;
+    if model.is_err() && config.model != shipped.model {
+        config.model = updates::back(&shipped, &store);
+        model = load_model(&config.model, &store)?;
+    }
+    let model = Arc::new(model);
     yielding_pool();
     let early = Early::start(&config, &store, &model).map_err(ServeError::Start)?;
 
@@ -233,6 +244,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let scene = Scene {
         model,
         model_fault,
+        notice: brought.map(|words| (words, Duration::ZERO)),
         ..Scene::default()
     };
     let trail = store.clone();

@@ -122,6 +122,21 @@ pub fn by_hand(model: &Path, at: &Path, bundle: &Bundle) -> Tested {
     tested
 }
 
+/// Whether a model finds in the phantoms what is recorded beside it. One without recorded numbers proves
+/// nothing.
+///
+/// # Errors
+/// A sentence that says what differs.
+pub(super) fn proves(model: &Path, at: &Path, bundle: &Bundle) -> Result<(), String> {
+    Recorded::load(model, &bundle.sha256).map_err(|why| why.to_string())?;
+    let tested = by_hand(model, at, bundle);
+    if tested.good() {
+        Ok(())
+    } else {
+        Err(tested.words())
+    }
+}
+
 fn send(
     model: &Path,
     at: &Path,

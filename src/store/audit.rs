@@ -186,7 +186,7 @@ impl Store {
             for (event, what) in [(Event::Update, &software), (Event::Configure, &settings)] {
                 let last: Option<String> = t
                     .query_row(
-                        "SELECT what FROM audit WHERE event=?1 ORDER BY seq DESC LIMIT 1",
+                        "SELECT what FROM audit WHERE event=?1 AND who='serve' ORDER BY seq DESC LIMIT 1",
                         [event.word()],
                         |row| row.get(0),
                     )
@@ -202,6 +202,18 @@ impl Store {
 }
 
 impl Store {
+    /// What became of a model that was brought.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_model(&self, words: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.run(|c| {
+            let t = c.transaction()?;
+            note(&t, Event::Update, "model", words, at_ms)?;
+            t.commit()
+        })
+    }
+
     /// The box ends as it should. Where its power went there is no such row.
     ///
     /// # Errors

@@ -30,5 +30,6 @@ mod screen;
 mod selftest;
 mod space;
 mod streaming;
+mod updates;
 mod upstream;
 mod whole_way;

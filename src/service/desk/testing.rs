@@ -29,12 +29,14 @@ impl Desk {
         }
     }
 
+    /// No study arrives, waits or runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.arrivals.newest().is_none() && self.queue.is_empty() && self.scene.analysing.is_none()
+    }
+
     pub(super) fn test_when_idle(&mut self, now: Duration) {
-        let idle = self.arrivals.newest().is_none()
-            && self.queue.is_empty()
-            && self.scene.analysing.is_none()
-            // A full disk is told as that, and would fail the test for no reason of its own.
-            && self.spool.level() != Level::Stop;
+        // A full disk is told as that, and would fail the test for no reason of its own.
+        let idle = self.is_idle() && self.spool.level() != Level::Stop;
         if self.turn.is_due(idle, now, self.store.running_ms())
             && self.jobs.try_send(Job::SelfTest(self.turn.halt())).is_ok()
         {
