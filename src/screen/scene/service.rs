@@ -252,6 +252,10 @@ impl<'a> Entry<'a> {
         }
         let height = pitch * most as f32;
         let block = lettering::fit(&shown, self.weight, cap, (beside.w, height), most);
+        // What would have to shrink for want of a line is left out.
+        if most < self.most && block.style.cap() < cap * 0.95 {
+            return None;
+        }
         let first = room.rows(room.y, room.y + pitch);
         if let Some((shape, colour)) = self.mark {
             sheet.shape(shape, room.x, first.middle() - side / 2.0, side, colour);

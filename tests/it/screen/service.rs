@@ -291,6 +291,7 @@ fn an_engineer_finds_titles_refusals_and_why_the_test_failed() {
     for panel in SIZES {
         let view = View::Page(Box::new(Shown::Page(trouble())));
         let shown = texts_of(items(&view, &ready(), panel)).join(" ");
+        let shown = shown.replace('\u{a0}', " ");
         for wanted in [
             "\"ct_revolution\" → \"scanside\"",
             "14 times: refused, it must call \"SCANSIDE\"",
