@@ -134,9 +134,9 @@ pub fn check_tls(config: &Config) -> Result<(), Failure> {
         } else {
             ""
         },
-        identity.days_left(now)
+        identity.ends().days_left(now)
     );
-    for words in identity.warnings(now) {
+    for words in identity.ends().warnings(now) {
         say!("warning: {words}");
     }
     Ok(())

@@ -6,8 +6,9 @@
 
 mod remember;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Ending};
 use super::callers::{Caller, Callers};
+use super::certificates::Certificates;
 use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
@@ -17,8 +18,8 @@ use super::worker::{Done, WorkError, input_digest};
 use super::{clock, files};
 use crate::base::disk::{Disk, RealDisk};
 use crate::config::Config;
-use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
+use crate::reception::{Event as Door, How};
 use crate::spool::Spool;
 use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
@@ -95,6 +96,7 @@ pub(super) struct Desk {
     /// An ended study of which an image came again.
     repeated: Option<String>,
     pacs_looked: Option<Duration>,
+    certificates: Certificates,
     /// Works on what arrives.
     early: Early,
 }
@@ -133,6 +135,7 @@ impl Desk {
             upkeep: Upkeep::default(),
             repeated: None,
             pacs_looked: None,
+            certificates: Certificates::default(),
             early: Early::default(),
         }
     }
@@ -326,7 +329,8 @@ impl Desk {
                 interrupted,
                 ..
             } => {
-                self.arrivals.closed(association, now);
+                let well = how == How::Released && !interrupted;
+                self.association_ended(association, well, now);
                 if let Some(study) = self.repeated.take() {
                     self.show_again(&study, now);
                 }
@@ -361,8 +365,9 @@ impl Desk {
         if let Some(study) = self.arrivals.to_look_at(now) {
             self.look(study);
         }
-        for (study, timed_out) in self.arrivals.take_complete(&self.config.times, now) {
-            self.complete(&study, timed_out);
+        for (study, ending) in self.arrivals.take_complete(&self.config.times, now) {
+            self.study_ended(&study, ending);
+            self.complete(&study, ending);
         }
         self.feed();
         if let Some(runtime) = &self.runtime {
@@ -414,7 +419,7 @@ impl Desk {
     }
 
     /// A study has stopped arriving.
-    fn complete(&mut self, study: &str, timed_out: bool) {
+    fn complete(&mut self, study: &str, ending: Ending) {
         let stored = match self.store.instances(study) {
             Ok(stored) => stored,
             Err(trouble) => return self.trouble(&trouble),
@@ -449,7 +454,9 @@ impl Desk {
                 StudyState::NotAnalysed,
                 "the same images had been refused before",
             ),
-            None if timed_out => (StudyState::Queued, "taken as it is after the longest wait"),
+            None if ending == Ending::Longest => {
+                (StudyState::Queued, "taken as it is after the longest wait")
+            }
             None => (StudyState::Queued, "complete"),
         };
         if let Err(trouble) = self.store.set_state(study, state, why, clock::now_ms()) {
@@ -556,6 +563,9 @@ impl Desk {
         let now = self.now();
         self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
         self.scene.learning = self.callers.learning_until();
+        if let Some(words) = self.certificates.look(now, std::time::SystemTime::now()) {
+            self.scene.certificates = words;
+        }
         self.look_at_archives(now);
     }
 

@@ -3,13 +3,15 @@
 //! [`analyse`] is one study from headers to an answer, [`worker`] makes its report durable,
 //! [`keeper`] stands between reception and the two places that make an instance last, [`run`]
 //! starts and stops the box, [`starting`] is the time before it is ready, [`early`] works on a study
-//! while it arrives, [`callers`] keeps who called, [`retention`] removes images that are past their
+//! while it arrives, [`callers`] keeps who called, [`certificates`] says when
+//! those of the port end, [`retention`] removes images that are past their
 //! time, [`metrics`] tells figures to a monitoring system, [`trail`] keeps the last events for a crash,
 //! and [`desk`] is its loop, in which everything that can wake it is one closed enum.
 
 pub mod analyse;
 mod arrivals;
 mod callers;
+mod certificates;
 pub mod clock;
 mod commitment;
 pub mod deliver;

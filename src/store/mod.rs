@@ -12,6 +12,7 @@ mod figures;
 mod history;
 mod received;
 mod retention;
+mod sending;
 mod work;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
 pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
+pub use sending::Sending;
 pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
 

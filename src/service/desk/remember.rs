@@ -1,9 +1,12 @@
-//! What the loop asks the database for the wall: a result that stood before, and archives that are
-//! silent.
+//! What the loop asks the database for the wall, a result that stood before and archives that are
+//! silent, and what it notes there of a study that arrives.
 
+use super::super::arrivals::Ending;
+use super::super::certificates::Certificates;
 use super::super::clock;
 use super::super::worker::Done;
 use super::Desk;
+use crate::store::Sending;
 use std::time::Duration;
 
 /// Results that have waited for so long after a first try: the archive is away, and not for a
@@ -14,6 +17,38 @@ const PACS_SILENT_MS: i64 = 10 * 60 * 1000;
 const PACS_LOOK: Duration = Duration::from_secs(15);
 
 impl Desk {
+    /// Whose end the wall and the log tell.
+    pub(in crate::service) fn mind(&mut self, certificates: Certificates) {
+        self.certificates = certificates;
+    }
+
+    /// An association is over, `well` or broken: notes what that says of the studies it sent.
+    pub(super) fn association_ended(&mut self, association: u64, well: bool, now: Duration) {
+        for (study, broken) in self.arrivals.closed(association, well, now) {
+            let sending = if broken {
+                Sending::Interrupted
+            } else {
+                Sending::Ended
+            };
+            self.sending_ended(&study, sending);
+        }
+    }
+
+    /// Nothing more of a study is waited for.
+    pub(super) fn study_ended(&mut self, study: &str, ending: Ending) {
+        match ending {
+            Ending::Quiet => {}
+            Ending::Silent => self.sending_ended(study, Sending::Interrupted),
+            Ending::Longest => self.sending_ended(study, Sending::Longest),
+        }
+    }
+
+    fn sending_ended(&mut self, study: &str, sending: Sending) {
+        if let Err(trouble) = self.store.sending_ended(study, sending) {
+            self.trouble(&trouble);
+        }
+    }
+
     /// Shows the result of a study that came again.
     pub(super) fn show_again(&mut self, study: &str, now: Duration) {
         let found = self.store.standing(study).ok().flatten();
