@@ -387,7 +387,9 @@ fn read_as(home: &Home, study: &str, expected: &str, what: &str) {
     let report = home.wait_for_report(study, 1);
     assert_eq!(report["state"], "not_analysed", "{what}: {report:#}");
     assert!(!report["reason"].as_str().unwrap_or_default().is_empty());
-    assert_eq!(report["patient"]["name"], expected, "{what}");
+    // An empty group at the end is no part of a name.
+    let name = report["patient"]["name"].as_str().unwrap_or_default();
+    assert_eq!(name.trim_end_matches('='), expected, "{what}");
     let kept: String = home
         .database()
         .query_row(
@@ -396,7 +398,7 @@ fn read_as(home: &Home, study: &str, expected: &str, what: &str) {
             |row| row.get(0),
         )
         .expect("a study");
-    assert_eq!(kept, expected, "{what}");
+    assert_eq!(kept, name, "{what}");
     let number = report["number"].as_str().expect("a number");
     let page = home.state().join(format!("reports/{number}/report.html"));
     let page = std::fs::read_to_string(page).expect("a page");
