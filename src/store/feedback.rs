@@ -205,8 +205,10 @@ mod tests {
             .unwrap();
         let c = rusqlite::Connection::open(&path).unwrap();
         // Back to what version 7 had.
-        c.execute_batch("DROP TABLE feedback; PRAGMA user_version=7;")
-            .unwrap();
+        c.execute_batch(
+            "DROP TABLE feedback; ALTER TABLE studies DROP COLUMN sending; PRAGMA user_version=7;",
+        )
+        .unwrap();
         drop(c);
         let store = Store::open(&path).unwrap();
         store.audit_start("a 2", "x", 2).unwrap();
