@@ -7,9 +7,10 @@
 mod remember;
 mod testing;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Ending};
 use super::aside::Hot;
 use super::callers::{Caller, Callers};
+use super::certificates::Certificates;
 use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
@@ -17,10 +18,10 @@ use super::selftest::{Tested, Turn};
 use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
-use super::{clock, files, updates};
+use super::{clock, files};
 use crate::config::Config;
-use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
+use crate::reception::{Event as Door, How};
 use crate::spool::Spool;
 use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
@@ -109,6 +110,7 @@ pub(super) struct Desk {
     /// An ended study of which an image came again.
     repeated: Option<String>,
     pacs_looked: Option<Duration>,
+    certificates: Certificates,
     /// Works on what arrives.
     early: Early,
     hot: Hot,
@@ -150,6 +152,7 @@ impl Desk {
             upkeep: Upkeep::default(),
             repeated: None,
             pacs_looked: None,
+            certificates: Certificates::default(),
             early: Early::default(),
             hot: Hot::default(),
         }
@@ -192,15 +195,6 @@ impl Desk {
         }
     }
 
-    /// Studies that the last process left without an end.
-    pub(super) fn take_up(&mut self) {
-        // Whoever was in the queue may have missed images; a quiet time settles it.
-        self.recover(|_| true);
-        self.upkeep.begin(&self.store);
-        self.expect_test();
-        self.refresh();
-    }
-
     /// Lets studies of the database arrive anew, with nobody known who sends them.
     fn recover(&mut self, whose: impl Fn(StudyState) -> bool) {
         let now = self.now();
@@ -222,8 +216,7 @@ impl Desk {
                 Event::Tested(tested) => self.tested(tested.as_ref()),
                 Event::Tick => {
                     self.tick();
-                    if self.is_idle() && updates::wants_a_start(&self.config) {
-                        log::info!("the box starts anew, to try a model that was brought");
+                    if self.starts_anew() {
                         return self.end();
                     }
                 }
@@ -253,16 +246,6 @@ impl Desk {
                 }
                 Event::Finished { study, done } => self.finished(&study, *done),
             }
-        }
-    }
-
-    fn end(&mut self) {
-        let now = self.now();
-        if let Err(trouble) = self.callers.end(&self.store, now) {
-            self.trouble(&trouble);
-        }
-        if let Err(trouble) = self.store.keep_running() {
-            self.trouble(&trouble);
         }
     }
 
@@ -360,7 +343,8 @@ impl Desk {
                 interrupted,
                 ..
             } => {
-                self.arrivals.closed(association, now);
+                let well = how == How::Released && !interrupted;
+                self.association_ended(association, well, now);
                 if let Some(study) = self.repeated.take() {
                     self.show_again(&study, now);
                 }
@@ -395,8 +379,9 @@ impl Desk {
         if let Some(study) = self.arrivals.to_look_at(now) {
             self.look(study);
         }
-        for (study, timed_out) in self.arrivals.take_complete(&self.config.times, now) {
-            self.complete(&study, timed_out);
+        for (study, ending) in self.arrivals.take_complete(&self.config.times, now) {
+            self.study_ended(&study, ending);
+            self.complete(&study, ending);
         }
         self.feed();
         self.test_when_idle(now);
@@ -449,7 +434,7 @@ impl Desk {
     }
 
     /// A study has stopped arriving.
-    fn complete(&mut self, study: &str, timed_out: bool) {
+    fn complete(&mut self, study: &str, ending: Ending) {
         let stored = match self.store.instances(study) {
             Ok(stored) => stored,
             Err(trouble) => return self.trouble(&trouble),
@@ -484,7 +469,9 @@ impl Desk {
                 StudyState::NotAnalysed,
                 "the same images had been refused before",
             ),
-            None if timed_out => (StudyState::Queued, "taken as it is after the longest wait"),
+            None if ending == Ending::Longest => {
+                (StudyState::Queued, "taken as it is after the longest wait")
+            }
             None => (StudyState::Queued, "complete"),
         };
         if let Err(trouble) = self.store.set_state(study, state, why, clock::now_ms()) {

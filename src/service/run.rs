@@ -5,6 +5,7 @@
 //! yield to those that receive.
 
 use super::aside::{Aside, Hot};
+use super::certificates::Certificates;
 use super::clock;
 use super::commitment::Promiser;
 use super::desk::{Desk, Event, Job};
@@ -20,7 +21,7 @@ use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
 use crate::infer::{Bundle, Model, Progress};
 use crate::reception::prescan::Limits;
-use crate::reception::tls::{Identity, TlsError};
+use crate::reception::tls::{Ends, Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
 use crate::report::hex;
 use crate::spool::Spool;
@@ -134,7 +135,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     for folder in [config.reports(), config.stick_reports()] {
         disk::settle_folder(&RealDisk, &folder).map_err(state)?;
     }
-    let doors = open_doors(&config, options.listeners)?;
+    let (doors, ends) = open_doors(&config, options.listeners)?;
     let (address, secure) = addresses(&config, &doors)?;
     let sign = format!("{} {}", address.port(), config.ae_title);
     let starting = Starting::begin(&config, &sign).map_err(ServeError::Start)?;
@@ -265,6 +266,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
         early,
         hot,
     );
+    desk.mind(Certificates::new(ends));
     desk.take_up();
     drop(starting);
     desk.ready(address, secure);
@@ -286,17 +288,19 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// The ports that the settings name: inherited, or opened here.
-fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, ServeError> {
+/// The ports that the settings name, inherited or opened here, and when their certificates end.
+fn open_doors(
+    config: &Config,
+    mut given: Vec<TcpListener>,
+) -> Result<(Doors, Option<Ends>), ServeError> {
     let inherited = !given.is_empty();
     let failed = |at: SocketAddr| move |e| ServeError::Port(at.to_string(), e);
+    let mut ends = None;
     let secure = match &config.tls {
         None => None,
         Some(tls) => {
             let identity = Identity::load(&tls.files)?;
-            for words in identity.warnings(std::time::SystemTime::now()) {
-                log::warn!("{words}");
-            }
+            ends = Some(identity.ends());
             let ours =
                 |l: &TcpListener| l.local_addr().is_ok_and(|a| a.port() == tls.listen.port());
             let listener = match given.iter().position(ours) {
@@ -326,7 +330,7 @@ fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, Ser
     for idle in &given {
         log::warn!("{idle:?} was handed over and is not served");
     }
-    Ok(Doors { plain, secure })
+    Ok((Doors { plain, secure }, ends))
 }
 
 /// Where consoles call, and where they call securely.

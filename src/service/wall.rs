@@ -45,6 +45,8 @@ pub struct Scene {
     pub refused: Option<String>,
     /// Until when strangers are heard, "14:12".
     pub learning: Option<String>,
+    /// TLS certificates that end soon or have ended, in words.
+    pub certificates: Vec<String>,
 }
 
 /// A run that is going on.
@@ -212,6 +214,12 @@ fn causes(scene: &Scene, now: Duration) -> Vec<State> {
             note: done.note.clone(),
         });
     }
+    // For weeks: it takes the place of READY, and never that of a result.
+    for words in &scene.certificates {
+        causes.push(State::Attention {
+            cause: words.clone(),
+        });
+    }
     causes
 }
 
@@ -352,6 +360,28 @@ mod tests {
             compose(&scene, &config, "", Duration::from_secs(1)).hidden_causes,
             1
         );
+    }
+
+    #[test]
+    fn a_certificate_that_ends_hides_no_result() {
+        let config = Config::parse("").unwrap();
+        let mut scene = Scene {
+            last: Some((
+                done(Some(ResultWord::Cap)),
+                study("A^B", "1"),
+                Duration::ZERO,
+            )),
+            certificates: vec!["The TLS certificate ends in 3 days".into()],
+            ..Scene::default()
+        };
+        let status = compose(&scene, &config, "", Duration::from_secs(1));
+        assert!(matches!(status.state, State::Result { .. }));
+        assert_eq!(status.hidden_causes, 1);
+        scene.last = None;
+        let State::Attention { cause } = compose(&scene, &config, "", Duration::ZERO).state else {
+            panic!("it is not told");
+        };
+        assert!(cause.contains("in 3 days"));
     }
 
     #[test]

@@ -11,12 +11,14 @@ use super::{clock, files};
 use crate::base::disk::{self, Disk};
 use crate::base::ident::ReportNo;
 use crate::config::Config;
-use crate::finding::Decision;
+use crate::finding::{Caveat, Decision};
 use crate::infer::{Bundle, Progress};
 use crate::report::dicom::{Reference, Source};
 use crate::report::{self, CheckRow, ModelFacts, Outcome, Report};
 use crate::status::{self, ResultWord};
-use crate::store::{NewEvent, NewObject, NewResult, SelfTest, Standing, Store, StoreError};
+use crate::store::{
+    NewEvent, NewObject, NewResult, SelfTest, Sending, Standing, Store, StoreError,
+};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -155,12 +157,15 @@ impl Worker {
         }
         let (aside, _) = self.store.quarantined(Some(study_uid))?;
         if aside > 0 {
-            analysis.caveats.push(crate::finding::Caveat {
+            analysis.caveats.push(Caveat {
                 code: "resent_with_changes".into(),
                 words: format!(
                     "{aside} images came again with other content; the first ones were used."
                 ),
             });
+        }
+        if let Some(caveat) = sending_caveat(self.store.sending(study_uid)?) {
+            analysis.caveats.insert(0, caveat);
         }
         // The same images again would not be here: see `service::desk`.
         analysis.checks.push(CheckRow {
@@ -301,7 +306,7 @@ impl Worker {
             action,
             map,
             demonstration: report.model.demonstration,
-            note: first_warning(&report.checks),
+            note: note(&report),
             seconds,
             new: true,
         })
@@ -391,10 +396,36 @@ impl Worker {
     }
 }
 
-/// The words of the first warning; empty without one.
-fn first_warning(checks: &[CheckRow]) -> String {
-    let warned = checks.iter().find(|row| row.verdict == "warn");
-    warned.map(|row| row.words.clone()).unwrap_or_default()
+/// What the wall says beside a result: that images may be missing, or the first warning; mostly
+/// nothing.
+fn note(report: &Report) -> String {
+    let broken = |caveat: &&Caveat| [INTERRUPTED, LONGEST].contains(&caveat.code.as_str());
+    let missing = report.caveats.iter().find(broken).map(|c| &c.words);
+    let warned = report.checks.iter().find(|row| row.verdict == "warn");
+    let words = missing.or(warned.map(|row| &row.words));
+    words.cloned().unwrap_or_default()
+}
+
+const INTERRUPTED: &str = "interrupted";
+const LONGEST: &str = "incomplete";
+
+/// What a result says of a sending that nobody brought to its end.
+fn sending_caveat(sending: Sending) -> Option<Caveat> {
+    let (code, words) = match sending {
+        Sending::Ended => return None,
+        Sending::Interrupted => (
+            INTERRUPTED,
+            "The sending of this study was interrupted; images may be missing.",
+        ),
+        Sending::Longest => (
+            LONGEST,
+            "Images still came when the longest wait was over; images may be missing.",
+        ),
+    };
+    Some(Caveat {
+        code: code.into(),
+        words: words.into(),
+    })
 }
 
 /// A run as a report of now.

@@ -9,7 +9,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("schema/008.sql"),
     include_str!("schema/009.sql"),
     include_str!("schema/010.sql"),
+    include_str!("schema/011.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a

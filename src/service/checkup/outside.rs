@@ -141,16 +141,16 @@ pub fn certificate(config: &Config, now: SystemTime) -> Finding {
     let Some(tls) = &config.tls else {
         return Finding::good(WHAT, "TLS is off: none is needed");
     };
-    let identity = match Identity::load(&tls.files) {
-        Ok(identity) => identity,
+    let ends = match Identity::load(&tls.files) {
+        Ok(identity) => identity.ends(),
         Err(why) => {
             let words = format!("{why}. The box does not start without it.");
             return Finding::wrong(WHAT, words);
         }
     };
-    let days = identity.days_left(now);
-    let warnings = identity.warnings(now).join("; ");
-    if identity.is_expired(now) {
+    let days = ends.days_left(now);
+    let warnings = ends.warnings(now).join("; ");
+    if ends.is_expired(now) {
         let words = format!("{warnings}. Please install a new one.");
         return Finding::wrong(WHAT, words);
     }

@@ -4,6 +4,7 @@ use super::{Desk, Job, Scene, Turn};
 use crate::config::Config;
 use crate::service::selftest::Tested;
 use crate::service::trail::{self, Trail};
+use crate::service::updates;
 use crate::spool::Level;
 use crate::store::Store;
 use std::time::Duration;
@@ -32,6 +33,15 @@ impl Desk {
     /// No study arrives, waits or runs.
     pub(super) fn is_idle(&self) -> bool {
         self.arrivals.newest().is_none() && self.queue.is_empty() && self.scene.analysing.is_none()
+    }
+
+    /// A model was brought, and nothing else is to be done.
+    pub(super) fn starts_anew(&self) -> bool {
+        let anew = self.is_idle() && updates::wants_a_start(&self.config);
+        if anew {
+            log::info!("the box starts anew, to try a model that was brought");
+        }
+        anew
     }
 
     pub(super) fn test_when_idle(&mut self, now: Duration) {
