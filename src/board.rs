@@ -29,6 +29,8 @@ pub struct Board {
     /// Empty where the board has no sensor worth watching.
     pub zones: Vec<Zone>,
     pub power: PowerMode,
+    /// The kernel's code of the key that opens the service page; none where the board has no button.
+    pub service_button: Option<u16>,
     /// Empty on a machine that is not made from an image of ours.
     pub partitions: Vec<Partition>,
 }
@@ -211,6 +213,7 @@ impl Board {
             },
             zones: Vec::new(),
             power: PowerMode::AsItIs,
+            service_button: None,
             partitions: Vec::new(),
         }
     }
@@ -227,6 +230,8 @@ struct Raw {
     zones: Vec<Zone>,
     #[serde(default)]
     power: RawPower,
+    #[serde(default)]
+    service: RawService,
     #[serde(default, rename = "partition")]
     partitions: Vec<Partition>,
 }
@@ -238,6 +243,12 @@ struct RawPanel {
     connector: String,
     size_mm: Option<[f64; 2]>,
     rotation: u16,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawService {
+    button: Option<u16>,
 }
 
 #[derive(Default, Deserialize)]
@@ -292,6 +303,13 @@ impl Raw {
             )?;
         }
         check_partitions(&self.partitions)?;
+        // Digits are for the PIN, and 767 is the kernel's last code.
+        let button = self.service.button;
+        check(
+            button.is_none_or(|code| (12..=767).contains(&code)),
+            "service.button",
+            "a key code of the kernel that is no digit, from 12 to 767",
+        )?;
         Ok(Board {
             name: self.name,
             title: self.title,
@@ -301,6 +319,7 @@ impl Raw {
                 .power
                 .nvpmodel
                 .map_or(PowerMode::AsItIs, PowerMode::Nvpmodel),
+            service_button: button,
             partitions: self.partitions,
         })
     }

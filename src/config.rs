@@ -5,21 +5,28 @@
 
 mod commitment;
 mod destination;
+mod disk;
 mod language;
+mod outward;
+mod upkeep;
 
 pub use commitment::{Commitment, Policy};
 pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
+pub use outward::{Broker, Collector};
+pub use upkeep::SelfTests;
 
 use crate::base::language::Language;
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
 use crate::report::deidentify::Retain;
+use crate::screen::pin::Pin;
 use crate::spool::Quota;
 use crate::status::Place;
 use crate::store::Retention;
 use crate::study::check::Limits;
 use crate::study::complete::Times;
+use crate::update::PublicKey;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,6 +81,15 @@ pub struct Config {
     pub streaming: Streaming,
     /// Figures for a monitoring system on a socket in `runtime`.
     pub metrics: bool,
+    pub self_test: SelfTests,
+    /// Whose models are taken from a stick; nobody's without one.
+    pub update_keys: Vec<PublicKey>,
+    /// Opens the service page of the display from a keyboard; without one only the button does.
+    pub pin: Option<Pin>,
+    /// Hears the audit trail.
+    pub collector: Option<Collector>,
+    /// Hears of results.
+    pub broker: Option<Broker>,
 }
 
 /// Work on a study while it is still arriving.
@@ -101,6 +117,8 @@ pub struct Export {
     pub identified: bool,
     /// What is kept in de-identified ones.
     pub retain: Retain,
+    /// Serial numbers of the sticks that are written; any stick without it.
+    pub sticks: Option<Vec<String>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +152,14 @@ pub enum ConfigError {
     Disk,
     #[error("--allow-any lets everybody in and is taken with a loopback address only, not {0}")]
     AllowAny(SocketAddr),
+    #[error("[update] keys are public keys of 64 hexadecimal digits each, in quotes")]
+    UpdateKey,
+    #[error("[service] pin is 6 to 12 digits, in quotes")]
+    Pin,
     #[error("storage commitment is not set right: {0}")]
     Commitment(String),
+    #[error("[{0}] is not set right: {1}")]
+    Outward(&'static str, String),
     #[error("the destination {name} is not set right: {why}")]
     Destination { name: String, why: String },
 }
@@ -159,11 +183,16 @@ struct Raw {
     checks: Limits,
     export: RawExport,
     tls: Option<RawTls>,
-    disk: Option<RawDisk>,
+    disk: Option<disk::Raw>,
     retention: RawRetention,
     commitment: commitment::Raw,
     streaming: RawStreaming,
     metrics: RawMetrics,
+    self_test: upkeep::RawSelfTests,
+    service: upkeep::RawService,
+    update: upkeep::RawUpdate,
+    audit: outward::RawAudit,
+    events: outward::RawEvents,
     destinations: Vec<destination::Raw>,
 }
 
@@ -215,16 +244,7 @@ struct RawExport {
     enabled: bool,
     identified: bool,
     retain: Retain,
-}
-
-/// Where the disk is yellow and where it is red. What is left out keeps its default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawDisk {
-    warn_percent: Option<u64>,
-    warn_free_gb: Option<f64>,
-    stop_percent: Option<u64>,
-    stop_free_gb: Option<f64>,
+    sticks: Option<Vec<String>>,
 }
 
 /// How long images stay. Results and reports stay for good.
@@ -293,12 +313,15 @@ impl Config {
                 enabled: raw.export.enabled,
                 identified: raw.export.identified,
                 retain: raw.export.retain,
+                sticks: raw.export.sticks,
             },
             commitment: raw.commitment.check(tls.is_some())?,
+            collector: raw.audit.check(tls.is_some())?,
+            broker: raw.events.check(tls.is_some())?,
             tls,
             destinations,
             lenient_disk: false,
-            disk: raw.disk.map(quota).transpose()?,
+            disk: raw.disk.map(disk::Raw::check).transpose()?,
             retention: Retention {
                 days: raw.retention.days,
                 after_analysis_s: raw
@@ -312,6 +335,9 @@ impl Config {
                 most_bytes: (raw.streaming.memory_mb.unwrap_or(STREAMING_MB) as usize) << 20,
             },
             metrics: raw.metrics.enabled,
+            self_test: raw.self_test.check(),
+            update_keys: raw.update.check()?,
+            pin: raw.service.check()?,
         })
     }
 
@@ -324,6 +350,8 @@ impl Config {
             return Err(ConfigError::AllowAny(self.listen));
         }
         self.access = Access::Any;
+        // Nobody's results depend on a box like that, and its start is waited for.
+        self.self_test.at_start = false;
         Ok(())
     }
 
@@ -352,7 +380,10 @@ impl Config {
     /// Whether there may ever be something for `deliver` to do.
     #[must_use]
     pub fn delivers(&self) -> bool {
-        self.commitment.delivers() || !self.destinations.is_empty()
+        self.commitment.delivers()
+            || !self.destinations.is_empty()
+            || self.collector.is_some()
+            || self.broker.is_some()
     }
 
     /// The database.
@@ -383,6 +414,20 @@ impl Config {
     #[must_use]
     pub fn status_file(&self) -> PathBuf {
         self.runtime.join("status.json")
+    }
+
+    /// What the service page reads.
+    #[must_use]
+    pub fn service_file(&self) -> PathBuf {
+        self.runtime.join("service.json")
+    }
+
+    /// Beside the state folder: what the exporter tells by files, which belong to another account.
+    #[must_use]
+    pub fn receipts(&self) -> PathBuf {
+        let mut name = self.state.file_name().unwrap_or_default().to_owned();
+        name.push("-receipts");
+        self.state.with_file_name(name)
     }
 
     /// Beside the runtime folder: one folder per stick, with what `export-stick` says about it. A
@@ -445,25 +490,6 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
     })
 }
 
-fn quota(raw: RawDisk) -> Result<Quota, ConfigError> {
-    let usual = Quota::default();
-    let bytes = |gb: Option<f64>, usual: u64| match gb {
-        None => Ok(usual),
-        Some(gb) if (0.0..=1e6).contains(&gb) => Ok((gb * 1e9) as u64),
-        Some(_) => Err(ConfigError::Disk),
-    };
-    let quota = Quota {
-        low_percent: raw.warn_percent.unwrap_or(usual.low_percent),
-        low_free: bytes(raw.warn_free_gb, usual.low_free)?,
-        stop_percent: raw.stop_percent.unwrap_or(usual.stop_percent),
-        stop_free: bytes(raw.stop_free_gb, usual.stop_free)?,
-    };
-    let sound = quota.low_percent <= quota.stop_percent
-        && quota.stop_percent <= 100
-        && quota.low_free >= quota.stop_free;
-    sound.then_some(quota).ok_or(ConfigError::Disk)
-}
-
 /// A duration from a setting; a value that is none keeps the default.
 fn seconds(value: Option<f64>, default: Duration) -> Duration {
     value
@@ -491,110 +517,4 @@ pub fn shipped_model() -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_a_file_nobody_is_let_in_and_nothing_leaves() {
-        let config = Config::parse("").unwrap();
-        assert!(matches!(&config.access, Access::Peers(peers) if peers.is_empty()));
-        assert!(!config.export.enabled && !config.export.identified);
-        assert_eq!(config.listen.port(), PORT);
-        assert!(config.streaming.enabled);
-    }
-
-    #[test]
-    fn work_while_receiving_can_be_switched_off() {
-        let config = Config::parse("[streaming]\nenabled = false\nmemory_mb = 7").unwrap();
-        let streaming = Streaming {
-            enabled: false,
-            most_bytes: 7 << 20,
-        };
-        assert_eq!(config.streaming, streaming);
-    }
-
-    #[test]
-    fn a_file_is_read_whole() {
-        let config = Config::parse(
-            "ae_title = 'BOX1'\nlisten = '127.0.0.1:104'\nplace = 'public'\nlanguage = 'de'\n\
-             [[caller]]\nae_title = 'CT1'\naddress = '10.0.0.0/24'\n\
-             [completion]\nquiet_s = 7.5\n[checks]\nyoungest_years = 16.0\n",
-        )
-        .unwrap();
-        assert_eq!(
-            (config.ae_title.as_str(), config.listen.port()),
-            ("BOX1", 104)
-        );
-        assert_eq!(config.times.quiet, Duration::from_millis(7500));
-        assert_eq!(config.times.longest, Times::default().longest);
-        assert!(
-            config
-                .access
-                .clearance("CT1", "10.0.0.9".parse().unwrap())
-                .is_some()
-        );
-        assert!(
-            config
-                .access
-                .clearance("CT1", "10.0.1.9".parse().unwrap())
-                .is_none()
-        );
-        assert_eq!(config.place, Place::Public);
-        assert_eq!(config.language, Language::German);
-    }
-
-    #[test]
-    fn the_secure_port_stands_beside_the_plain_one() {
-        let files = "certificate = 'c.pem'\nkey = 'k.pem'\nclient_ca = 'a.pem'\n";
-        let config = Config::parse(&format!("listen = '10.0.0.5:104'\n[tls]\n{files}")).unwrap();
-        let tls = config.tls.unwrap();
-        assert_eq!(tls.listen.to_string(), "10.0.0.5:2762");
-        assert!(!tls.only);
-        assert!(Config::parse("").unwrap().tls.is_none());
-        let same = Config::parse(&format!("[tls]\n{files}port = 11112")).unwrap_err();
-        assert!(same.to_string().contains("the plain port already"));
-        let only = Config::parse(&format!("[tls]\n{files}port = 11112\nonly = true")).unwrap();
-        assert!(only.tls.unwrap().only);
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_in_words() {
-        for (text, words) in [
-            ("[tls]\ncertificate = 'c.pem'", "[tls] needs key"),
-            ("ae_title = 'MUCH TOO LONG A TITLE'", "AE title"),
-            ("listen = 'everywhere'", "not an address"),
-            ("colour = 'blue'", "unknown field"),
-            ("[disk]\nstop_percent = 60", "levels of the disk"),
-            ("[disk]\nwarn_free_gb = -1.0", "levels of the disk"),
-            (
-                "[[caller]]\nae_title = 'CT1'\naddress = 'ct1.hospital'",
-                "caller CT1",
-            ),
-        ] {
-            let error = Config::parse(text).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn levels_and_retention_are_settings_and_nothing_is_removed_without_one() {
-        let plain = Config::parse("").unwrap();
-        assert_eq!(plain.quota(), Quota::default());
-        assert!(!plain.retention.removes());
-        let text = "[disk]\nwarn_percent = 50\nstop_free_gb = 1.0\n[retention]\ndays = 30\n";
-        let mut config = Config::parse(text).unwrap();
-        config.lenient_disk = true;
-        let quota = config.quota();
-        assert_eq!((quota.low_percent, quota.stop_percent), (50, 90));
-        assert_eq!(quota.stop_free, 1_000_000_000);
-        assert_eq!(config.retention.days, Some(30));
-    }
-
-    #[test]
-    fn everybody_is_let_in_on_loopback_only() {
-        let mut config = Config::parse("").unwrap();
-        assert!(config.allow_any().is_err());
-        config.listen = "127.0.0.1:0".parse().unwrap();
-        assert!(config.allow_any().is_ok());
-    }
-}
+mod tests;

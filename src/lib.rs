@@ -36,6 +36,8 @@ pub mod screen;
 
 pub mod export;
 
+pub mod update;
+
 pub mod config;
 
 pub mod service;

@@ -44,6 +44,15 @@ pub struct Space {
     pub free: u64,
 }
 
+impl Space {
+    /// How much of it is taken.
+    #[must_use]
+    pub fn percent(self) -> u8 {
+        let size = u128::from(self.used) + u128::from(self.free);
+        u8::try_from(u128::from(self.used) * 100 / size.max(1)).unwrap_or(100)
+    }
+}
+
 /// What the box asks of its disk.
 pub trait Disk: Send + Sync {
     /// Creates a new file; one that exists already is an error.

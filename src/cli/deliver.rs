@@ -13,8 +13,8 @@ const ROWS: u32 = 200;
 pub fn run(config: &Config) -> Result<(), Failure> {
     if !config.delivers() {
         say!(
-            "There is nothing to deliver: the settings name no destination and promise no storage \
-             commitment."
+            "There is nothing to deliver: the settings name no destination, no audit collector and no \
+             broker, and promise no storage commitment."
         );
     }
     deliver::deliver(config).map_err(Failure::failed)
@@ -22,14 +22,42 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 
 /// Prints the queue, newest first.
 pub fn list(config: &Config) -> Result<(), Failure> {
-    let rows = store(config)?.deliveries(ROWS).map_err(Failure::failed)?;
+    let store = store(config)?;
+    let rows = store.deliveries(ROWS).map_err(Failure::failed)?;
     if rows.is_empty() {
         say!("no result is or was on its way");
     }
     for row in rows {
         say!("{}", line(&row));
     }
+    for collector in store.collectors().map_err(Failure::failed)? {
+        say!(
+            "audit trail to {}: told up to row {}, {} rows wait{}",
+            collector.address,
+            collector.told,
+            collector.untold,
+            last_try(collector.tries, &collector.words)
+        );
+    }
+    if let Some(broker) = &config.broker {
+        let outbox = store.outbox().map_err(Failure::failed)?;
+        say!(
+            "events to {}: {} wait, {} refused{}",
+            broker.to,
+            outbox.waiting,
+            outbox.refused,
+            last_try(outbox.tries, &outbox.words)
+        );
+    }
     Ok(())
+}
+
+/// What the last try came to, where it came to nothing.
+fn last_try(tries: u32, words: &str) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
+    format!(", {tries} tries: {words}")
 }
 
 fn line(row: &Delivery) -> String {
@@ -56,10 +84,15 @@ fn line(row: &Delivery) -> String {
 
 /// Starts again what has failed or waits for a person.
 pub fn again(config: &Config) -> Result<(), Failure> {
-    let count = store(config)?
+    let store = store(config)?;
+    let count = store
         .deliveries_again(clock::now_ms())
         .map_err(Failure::failed)?;
     say!("{count} objects are to be sent again");
+    let count = store.events_again().map_err(Failure::failed)?;
+    if count > 0 {
+        say!("{count} events are to be sent again");
+    }
     Ok(())
 }
 

@@ -4,10 +4,11 @@
 //! comes through the database, and the stick is written as the box writes it.
 
 use super::Failure;
-use super::files::write_stick;
+use super::files::screen_config;
 use super::net::transfer;
 use super::progress::Bar;
 use super::say::say;
+use super::stick::write_stick;
 use crate::base::ident::{Class, ReportNo};
 use crate::config::Config;
 use crate::delivery::object::{Item, collect};
@@ -242,14 +243,11 @@ fn picture(config: &Config, out: &Path) -> Result<(), Failure> {
         std::thread::sleep(Duration::from_millis(100));
     }
     crate::screen::run(ScreenConfig {
-        status_file: config.status_file(),
-        sticks: config.stick_messages(),
         panel: PanelChoice::Png {
             file: out.join("screen.png"),
             size: PanelSize::SEVEN_INCH,
         },
-        language: config.language,
-        once: true,
+        ..screen_config(config)
     })
     .map_err(Failure::failed)
 }

@@ -6,18 +6,15 @@ use super::say::say;
 use crate::base::ident::Class;
 use crate::board::Board;
 use crate::config::Config;
-use crate::export;
 use crate::infer::{Bundle, Model};
 use crate::phantom::{self, Kernel, Recipe as PhantomRecipe};
 use crate::report::{self, Outcome, Report};
 use crate::screen::panel::drm::DrmFacts;
 use crate::screen::{self, PanelChoice, PanelSize, ScreenConfig};
 use crate::service::analyse::{Images, analyse as analyse_study};
-use crate::service::clock;
 use crate::service::files::{Folder, read_folder};
 use crate::service::source::source;
 use crate::service::worker::report_of;
-use crate::store::{Store, StoreError};
 use crate::study::assemble::assemble;
 use crate::study::choose::choose;
 use crate::volume::input::network_input;
@@ -203,59 +200,42 @@ pub fn phantom(recipe: &PhantomRecipe, enhanced: bool, out: &Path) -> Result<(),
     Ok(())
 }
 
-pub fn check(config: &Config) -> Result<(), Failure> {
-    let bundle = Bundle::load(&config.model).map_err(Failure::failed)?;
-    let (card, golden) = (bundle.card(), &bundle.golden);
-    say!(
-        "model {} {}, sha256 {}",
-        card.name,
-        card.version,
-        bundle.sha256
-    );
-    say!(
-        "golden outputs: first network within {:.1e}, second within {:.1e}, fingerprint {}",
-        golden.bcdu_max_difference,
-        golden.cnn_max_difference,
-        golden.fingerprint
-    );
-    say!(
-        "speed: {:.0} ms a slice, {:.0} ms a cube",
-        golden.bcdu_ms,
-        golden.cnn_ms
-    );
-    let [first, second] = bundle.engine();
-    say!("engine: first network {first}; second network {second}");
-    super::visitors::check_tls(config)?;
-    say!("phantoms, disk, clock, display and peers are not checked yet");
-    Ok(())
-}
-
-pub fn backup(config: &Config, out: &Path) -> Result<(), Failure> {
-    let store = Store::open(&config.database()).map_err(Failure::failed)?;
-    store.copy_to(out).map_err(Failure::failed)?;
-    say!("the database is in {}", out.display());
-    Ok(())
-}
-
 pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
-    let panel = panel_choice(config, panel)?;
-    screen::run(ScreenConfig {
-        status_file: config.status_file(),
-        sticks: config.stick_messages(),
-        panel,
-        language: config.language,
-        once,
-    })
-    .map_err(Failure::failed)
-}
-
-/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
-fn panel_choice(config: &Config, text: &str) -> Result<PanelChoice, Failure> {
     let board = match &config.board {
         Some(path) => Board::load(path).map_err(|e| Failure::Usage(e.to_string()))?,
         None => Board::desk(),
     };
-    let facts = drm_facts(&board);
+    let panel = panel_choice(&board, panel)?;
+    let config = ScreenConfig {
+        button: board.service_button,
+        panel,
+        once,
+        ..screen_config(config)
+    };
+    screen::run(config).map_err(Failure::failed)
+}
+
+/// One picture of the wall in a file, for a machine without a button.
+pub fn screen_config(config: &Config) -> ScreenConfig {
+    ScreenConfig {
+        status_file: config.status_file(),
+        service_file: config.service_file(),
+        sticks: config.stick_messages(),
+        input: "/dev/input".into(),
+        button: None,
+        pin: config.pin.clone(),
+        panel: PanelChoice::Png {
+            file: "screen.png".into(),
+            size: PanelSize::SEVEN_INCH,
+        },
+        language: config.language,
+        once: true,
+    }
+}
+
+/// `drm`, `png:FILE` or `png:FILE@WIDTHxHEIGHT`.
+fn panel_choice(board: &Board, text: &str) -> Result<PanelChoice, Failure> {
+    let facts = drm_facts(board);
     if text == "drm" {
         return Ok(PanelChoice::Drm(facts));
     }
@@ -311,56 +291,4 @@ fn drm_facts(board: &Board) -> DrmFacts {
             _ => Rotation::None,
         },
     }
-}
-
-pub fn export(config: &Config, to: &Path) -> Result<(), Failure> {
-    if !config.export.enabled {
-        return Err(Failure::Refused(
-            "Export is switched off on this box ([export] enabled in scanside.toml).".into(),
-        ));
-    }
-    say!("{}", write_stick(config, to)?);
-    Ok(())
-}
-
-/// Writes the reports that may leave and enters each copy into the database, if it can be written:
-/// the exporter of the box may only read there and leaves that to the journal.
-pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
-    let bar = Bar::new("writing the stick", 0);
-    let mut options = export::Options {
-        only: None,
-        progress: &mut |p: export::Progress| bar.set(p.index, p.of),
-    };
-    let exported = export::export(&config.stick_reports(), to, &mut options);
-    bar.end();
-    // What was copied before a failure is on the stick too.
-    let copied = match &exported {
-        Ok(done) => &done.copied,
-        Err(failed) => &failed.done.copied,
-    };
-    for copy in copied {
-        log::info!("report {} copied and checked: {}", copy.number, copy.folder);
-    }
-    // The copies are on the stick and checked; that they are not written down does not undo them.
-    if let Err(trouble) = enter(config, to, copied) {
-        log::warn!("the export is not in the database: {trouble}");
-    }
-    let language = config.language;
-    match exported {
-        Ok(done) => Ok(done.sentence(language)),
-        Err(trouble) => Err(Failure::failed(trouble.sentence(language))),
-    }
-}
-
-fn enter(config: &Config, to: &Path, copied: &[export::Copied]) -> Result<(), StoreError> {
-    if copied.is_empty() {
-        return Ok(());
-    }
-    let store = Store::open(&config.database())?;
-    let target = to.display().to_string();
-    for copy in copied {
-        let words = "copied and checked";
-        store.exported(copy.number.0, clock::now_ms(), &target, &copy.folder, words)?;
-    }
-    Ok(())
 }

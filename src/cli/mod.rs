@@ -3,6 +3,8 @@
 //! Results go to stdout, progress to stderr: a bar on a terminal, plain lines otherwise.
 
 mod audit;
+mod backup;
+mod check;
 mod cube;
 mod deliver;
 pub mod demo;
@@ -12,6 +14,8 @@ mod files;
 mod net;
 mod progress;
 mod say;
+mod stick;
+mod update;
 mod visitors;
 
 use crate::base::ident::Class;
@@ -19,6 +23,7 @@ use crate::config::{self, Config};
 use crate::delivery::scu::Options;
 use crate::phantom::{Flaw, Kernel, Scanner};
 use crate::reception::tls::{Connector, Identity};
+use crate::service::updates;
 use crate::volume::profiles::{Profile, Size, ZPolicy};
 use clap::{Parser, Subcommand};
 use say::say;
@@ -94,6 +99,12 @@ pub enum Command {
         config: Option<PathBuf>,
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// The block device that is mounted there: its serial number is looked up and kept.
+        #[arg(long)]
+        device: Option<PathBuf>,
+        /// Leaves a receipt in this folder in place of a row in the database.
+        #[arg(long, value_name = "DIR")]
+        receipts: Option<PathBuf>,
     },
     /// Analyses one series or study from files, without the service.
     Analyse {
@@ -197,10 +208,16 @@ pub enum Command {
         #[arg(long, value_name = "CONFIG")]
         tls: Option<PathBuf>,
     },
-    /// Tests the model on this machine.
+    /// Says in words what is wrong with this box and what to do; exit code 1 if something is.
     Check {
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Sends the phantoms of the self-test through now.
+        #[arg(long)]
+        phantoms: bool,
+        /// Writes their numbers beside a model that has none.
+        #[arg(long, conflicts_with = "phantoms")]
+        record: bool,
     },
     /// Prints who called: the last associations, accepted and refused.
     Associations {
@@ -237,6 +254,11 @@ pub enum Command {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
+    /// Packs models for sticks, and takes them.
+    Update {
+        #[command(subcommand)]
+        command: update::UpdateCommand,
+    },
     /// Judges the model on a cohort or on phantoms: answers, numbers with intervals, one page.
     Evaluate(Box<evaluate::EvaluateArgs>),
     /// Enters what a reader thinks of results: a CSV with report,opinion and truth,reason,reader.
@@ -245,13 +267,13 @@ pub enum Command {
         config: Option<PathBuf>,
         file: PathBuf,
     },
-    /// Copies the database of a box while it works.
+    /// Puts a box into one file while it works: database, reports, settings.
     Backup {
         #[arg(long)]
         config: Option<PathBuf>,
         out: PathBuf,
     },
-    /// Brings a backup back. Not built yet.
+    /// Brings a backup back to an empty box, when all of it is as it was written.
     Restore {
         #[arg(long)]
         config: Option<PathBuf>,
@@ -302,7 +324,15 @@ fn obey(command: Command) -> Result<(), Failure> {
             panel,
             once,
         } => files::screen(&load(config.as_deref())?, &panel, once),
-        Command::Export { config, to } => files::export(&load(config.as_deref())?, &to),
+        Command::Export {
+            config,
+            to,
+            device,
+            receipts,
+        } => {
+            let stick = stick::Stick { device, receipts };
+            stick::export(&load(config.as_deref())?, &to, &stick)
+        }
         Command::Analyse {
             dir,
             json,
@@ -399,7 +429,18 @@ fn obey(command: Command) -> Result<(), Failure> {
                 },
             )
         }
-        Command::Check { config } => files::check(&load(config.as_deref())?),
+        Command::Check {
+            config,
+            phantoms,
+            record,
+        } => {
+            let phantoms = match (phantoms, record) {
+                (true, _) => check::Phantoms::Send,
+                (_, true) => check::Phantoms::Record,
+                _ => check::Phantoms::No,
+            };
+            check::run(config.as_deref(), phantoms)
+        }
         Command::Associations { config, last } => {
             visitors::associations(&load(config.as_deref())?, last)
         }
@@ -412,7 +453,9 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Feedback { config, file } => feedback::enter(&load(config.as_deref())?, &file),
-        Command::Backup { config, out } => files::backup(&load(config.as_deref())?, &out),
+        Command::Backup { config, out } => {
+            backup::make(&load(config.as_deref())?, config.as_deref(), &out)
+        }
         Command::Deliver {
             config,
             list,
@@ -426,9 +469,8 @@ fn obey(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Audit { command } => audit::run(command),
-        Command::Restore { .. } => Err(Failure::failed(
-            "restoring is not built yet; a backup is a whole SQLite database and can be read with sqlite3",
-        )),
+        Command::Update { command } => update::run(command),
+        Command::Restore { config, from } => backup::bring_back(&load(config.as_deref())?, &from),
         Command::Evaluate(args) => {
             let config = load(args.config())?;
             if args.is_about_feedback() {
@@ -439,7 +481,14 @@ fn obey(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// The settings, with the model that counts where another was brought than the one they name.
 fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = as_written(path)?;
+    config.model = updates::slots(&config).in_use();
+    Ok(config)
+}
+
+fn as_written(path: Option<&Path>) -> Result<Config, Failure> {
     path.map_or_else(|| Config::parse(""), Config::load)
         .map_err(|e| Failure::Usage(e.to_string()))
 }
@@ -463,7 +512,7 @@ fn serve(
     allow_any: bool,
 ) -> Result<(), Failure> {
     let usage = |e: config::ConfigError| Failure::Usage(e.to_string());
-    let mut config = load(path)?;
+    let mut config = as_written(path)?;
     if let Some(listen) = listen {
         config.listen = listen;
         if let Some(tls) = &mut config.tls {

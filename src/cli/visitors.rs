@@ -1,13 +1,11 @@
-//! The commands about callers: who was here, who wants to come in, and the TLS files.
+//! The commands about callers: who was here, and who wants to come in.
 
 use super::Failure;
 use super::say::say;
 use crate::config::{self, Config};
-use crate::reception::tls::Identity;
 use crate::service::{LEARN_FOR, begin_learning, clock, end_learning};
 use crate::store::{Call, Records, Stranger};
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 fn records(config: &Config) -> Result<Records, Failure> {
     Records::open(&config.database()).map_err(Failure::failed)
@@ -116,30 +114,6 @@ fn proposal(stranger: &Stranger, ours: &str) -> String {
         }
     }
     text
-}
-
-/// Says how long the certificates are good for; a file that is of no use is a failure.
-pub fn check_tls(config: &Config) -> Result<(), Failure> {
-    let Some(tls) = &config.tls else {
-        say!("TLS: off");
-        return Ok(());
-    };
-    let identity = Identity::load(&tls.files).map_err(Failure::failed)?;
-    let now = SystemTime::now();
-    say!(
-        "TLS: {}{}, the certificate is good for {} days",
-        tls.listen,
-        if tls.only {
-            " alone, the plain port is off"
-        } else {
-            ""
-        },
-        identity.days_left(now)
-    );
-    for words in identity.warnings(now) {
-        say!("warning: {words}");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

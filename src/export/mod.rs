@@ -12,12 +12,17 @@
 //! written.
 
 mod names;
+pub mod receipt;
+mod serial;
 mod source;
 mod stick;
-mod words;
+pub mod words;
+
+pub use serial::serial;
 
 use crate::base::ident::ReportNo;
 use crate::base::language::Language;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -54,14 +59,14 @@ pub enum Phase {
 }
 
 /// A file on the stick, as an audit wants to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopiedFile {
     pub name: String,
     pub sha256: String,
     pub bytes: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
     pub number: ReportNo,
     /// Name of the folder below [`FOLDER`]; with a letter where the plain one was taken.

@@ -361,3 +361,44 @@ fn a_failure_at_any_step_leaves_nothing_that_looks_whole_and_is_not() {
         }
     }
 }
+
+/// Both exporters read the same reports, and each is in the middle of its stick while the other is.
+#[test]
+fn two_sticks_are_written_at_once() {
+    let bench = Bench::new(&[1, 2, 3]);
+    let other = bench.stick.with_file_name("other");
+    fs::create_dir(&other).unwrap();
+    let both = std::sync::Barrier::new(2);
+    let write = |stick: &Path| {
+        let met = Cell::new(false);
+        let before = |step: Step, _: &Path| {
+            if step == Step::Write && !met.replace(true) {
+                both.wait();
+            }
+            Ok(())
+        };
+        let seams = Seams {
+            before: &before,
+            ..Seams::real()
+        };
+        let mut options = Options {
+            only: None,
+            progress: &mut |_| {},
+        };
+        export_through(&bench.reports, stick, &mut options, &seams).unwrap()
+    };
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(|| write(&other));
+        (write(&bench.stick), second.join().unwrap())
+    });
+    assert_eq!(first, second);
+    assert_eq!(first.copied.len(), 3);
+    let second = Bench {
+        stick: other,
+        reports: bench.reports.clone(),
+        _folder: tempfile::tempdir().unwrap(),
+    };
+    for folder in ["R000001", "R000002", "R000003"] {
+        assert!(bench.whole(folder) && second.whole(folder), "{folder}");
+    }
+}

@@ -236,3 +236,39 @@ fn occupied(language: Language) -> String {
         Language::Persian => format!("{FOLDER} روی فلش پوشه این دستگاه نیست."),
     }
 }
+
+pub const SWITCHED_OFF: Phrase = Phrase {
+    en: "Export is switched off on this box ([export] enabled in scanside.toml).",
+    de: "Der Export ist auf diesem Gerät abgeschaltet ([export] enabled in scanside.toml).",
+    es: "La exportación está desactivada en este equipo ([export] enabled en scanside.toml).",
+    fr: "L'export est désactivé sur ce boîtier ([export] enabled dans scanside.toml).",
+    fa: "خروجی گرفتن در این دستگاه غیرفعال است ([export] enabled در scanside.toml).",
+};
+pub const NO_SERIAL: Phrase = Phrase {
+    en: "This stick has no serial number and is not on the list.",
+    de: "Dieser Stick hat keine Seriennummer und steht nicht auf der Liste.",
+    es: "Esta memoria USB no tiene número de serie y no figura en la lista.",
+    fr: "Cette clé n'a pas de numéro de série et n'est pas dans la liste.",
+    fa: "این فلش شماره سریال ندارد و در فهرست نیست.",
+};
+
+#[must_use]
+pub fn not_listed(language: Language, serial: &str) -> String {
+    match language {
+        Language::English => {
+            format!("This stick is not on the list of this box. Its serial number is {serial}.")
+        }
+        Language::German => {
+            format!("Dieser Stick steht nicht auf der Liste. Seine Seriennummer ist {serial}.")
+        }
+        Language::Spanish => {
+            format!("Esta memoria USB no figura en la lista. Su número de serie es {serial}.")
+        }
+        Language::French => {
+            format!("Cette clé n'est pas dans la liste. Son numéro de série est {serial}.")
+        }
+        Language::Persian => {
+            format!("این فلش در فهرست این دستگاه نیست. شماره سریال آن {serial} است.")
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! enlarged between the voxels' centres, and turned back into the order of its stored pixels.
 
 use crate::study::assemble::Upright;
-use ndarray::{Array3, ArrayView2, Axis};
+use ndarray::{Array3, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 /// Where the difference is raised, on stored pixels.
@@ -93,24 +93,34 @@ fn slice(
     let across = spans(small.dim().1, width);
     let mut bits = vec![0; (rows * columns).div_ceil(8)];
     let mut pixels = 0;
-    for row in 0..rows {
-        for column in 0..columns {
-            let (y, x) = if upright.transpose {
-                (column, row)
-            } else {
-                (row, column)
-            };
-            let y = if upright.flip_rows { height - 1 - y } else { y };
-            let x = if upright.flip_columns {
+    let any = |line: ArrayView1<bool>| line.iter().any(|raised| *raised);
+    let in_row: Vec<bool> = small.rows().into_iter().map(any).collect();
+    let in_column: Vec<bool> = small.columns().into_iter().map(any).collect();
+    // Most pixels lie between voxels of which none is raised.
+    let near: Vec<usize> = (0..width)
+        .filter(|x| in_column[across[*x].0] || in_column[across[*x].1])
+        .collect();
+    for (y, &down) in down.iter().enumerate() {
+        if !(in_row[down.0] || in_row[down.1]) {
+            continue;
+        }
+        let row = if upright.flip_rows { height - 1 - y } else { y };
+        for &x in &near {
+            if !is_half(small, down, across[x]) {
+                continue;
+            }
+            let column = if upright.flip_columns {
                 width - 1 - x
             } else {
                 x
             };
-            if share(small, down[y], across[x]) >= 0.5 {
-                let pixel = row * columns + column;
-                bits[pixel / 8] |= 1 << (pixel % 8);
-                pixels += 1;
-            }
+            let pixel = if upright.transpose {
+                column * columns + row
+            } else {
+                row * columns + column
+            };
+            bits[pixel / 8] |= 1 << (pixel % 8);
+            pixels += 1;
         }
     }
     (pixels > 0).then_some(RegionSlice {
@@ -136,12 +146,21 @@ fn spans(small: usize, large: usize) -> Vec<Span> {
         .collect()
 }
 
-/// How much of what a pixel lies between is in the mask.
-fn share(small: ArrayView2<bool>, (top, bottom, ty): Span, (left, right, tx): Span) -> f32 {
-    let at = |y: usize, x: usize| f32::from(u8::from(small[[y, x]]));
-    let upper = at(top, left) * (1.0 - tx) + at(top, right) * tx;
-    let lower = at(bottom, left) * (1.0 - tx) + at(bottom, right) * tx;
-    upper * (1.0 - ty) + lower * ty
+/// Whether half or more of what a pixel lies between is in the mask.
+fn is_half(small: ArrayView2<bool>, (top, bottom, ty): Span, (left, right, tx): Span) -> bool {
+    let corners = [
+        small[[top, left]],
+        small[[top, right]],
+        small[[bottom, left]],
+        small[[bottom, right]],
+    ];
+    if corners.iter().all(|raised| *raised == corners[0]) {
+        return corners[0];
+    }
+    let [a, b, c, d] = corners.map(|raised| f32::from(u8::from(raised)));
+    let upper = a * (1.0 - tx) + b * tx;
+    let lower = c * (1.0 - tx) + d * tx;
+    upper * (1.0 - ty) + lower * ty >= 0.5
 }
 
 #[cfg(test)]

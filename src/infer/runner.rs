@@ -13,6 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Hears of every finished slice; called from several threads.
 pub trait Progress: Sync {
     fn slices(&self, done: usize, of: usize);
+
+    /// Asked before each slice: whether nobody wants the rest any more.
+    fn stopped(&self) -> bool {
+        false
+    }
 }
 
 impl Progress for () {
@@ -50,6 +55,8 @@ pub enum InferError {
     Dead,
     #[error("the second network failed: {0}")]
     Classify(String),
+    #[error("it was stopped")]
+    Stopped,
 }
 
 impl Model for Bundle {
@@ -175,6 +182,9 @@ fn denoise(
         .collect::<Vec<_>>()
         .into_par_iter()
         .try_for_each(|(slice, mut out)| {
+            if progress.stopped() {
+                return Err(InferError::Stopped);
+            }
             let noisy = unit.index_axis(Axis(0), slice);
             let result =
                 reconstruct(net, size, noisy).map_err(|why| InferError::Denoise { slice, why })?;

@@ -84,9 +84,41 @@ pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: Arc<RootCertStore>,
-    expires: SystemTime,
-    authority_expires: SystemTime,
+    ends: Ends,
     provider: Arc<CryptoProvider>,
+}
+
+/// When our certificate and the authority's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    pub certificate: SystemTime,
+    pub authority: SystemTime,
+}
+
+impl Ends {
+    /// What is to be said about them; nothing while both are far away.
+    #[must_use]
+    pub fn warnings(&self, now: SystemTime) -> Vec<String> {
+        [
+            ("The TLS certificate", self.certificate),
+            ("The certificate of the client authority", self.authority),
+        ]
+        .into_iter()
+        .filter_map(|(what, end)| end_words(what, end, now))
+        .collect()
+    }
+
+    /// Whether one of the two has ended, so that secure calls may fail.
+    #[must_use]
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        days(self.certificate, now) < 0 || days(self.authority, now) < 0
+    }
+
+    /// Days until our certificate ends; negative when it has.
+    #[must_use]
+    pub fn days_left(&self, now: SystemTime) -> i64 {
+        days(self.certificate, now)
+    }
 }
 
 impl std::fmt::Debug for Identity {
@@ -129,8 +161,10 @@ impl Identity {
             other => damaged(KEY, &files.key, &other),
         })?;
         let authority = certificates(AUTHORITY, &files.client_ca)?;
-        let expires = earliest(CERTIFICATE, &files.certificate, &chain)?;
-        let authority_expires = earliest(AUTHORITY, &files.client_ca, &authority)?;
+        let ends = Ends {
+            certificate: earliest(CERTIFICATE, &files.certificate, &chain)?,
+            authority: earliest(AUTHORITY, &files.client_ca, &authority)?,
+        };
         let mut roots = RootCertStore::empty();
         for certificate in authority {
             let added = roots.add(certificate);
@@ -140,8 +174,7 @@ impl Identity {
             chain,
             key,
             roots: Arc::new(roots),
-            expires,
-            authority_expires,
+            ends,
             provider: Arc::new(provider()),
         };
         match identity.server_config() {
@@ -156,26 +189,10 @@ impl Identity {
         }
     }
 
-    /// What is to be said about the end of our certificate and of the authority's; nothing while
-    /// both are far away.
+    /// When the certificates end.
     #[must_use]
-    pub fn warnings(&self, now: SystemTime) -> Vec<String> {
-        [
-            ("the TLS certificate", self.expires),
-            (
-                "the certificate of the client authority",
-                self.authority_expires,
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(what, end)| expiry_words(what, end, now))
-        .collect()
-    }
-
-    /// Days until our certificate ends; negative when it has.
-    #[must_use]
-    pub fn days_left(&self, now: SystemTime) -> i64 {
-        days(self.expires, now)
+    pub fn ends(&self) -> Ends {
+        self.ends
     }
 
     /// For the port.
@@ -234,6 +251,12 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
+    /// The same for a library that makes the handshake itself.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.0.config())
+    }
+
     /// The handshake with a peer that was called by this name. The caller sets a deadline.
     ///
     /// # Errors
@@ -299,13 +322,17 @@ fn days(end: SystemTime, now: SystemTime) -> i64 {
     }
 }
 
-fn expiry_words(what: &str, end: SystemTime, now: SystemTime) -> Option<String> {
+fn end_words(what: &str, end: SystemTime, now: SystemTime) -> Option<String> {
     let left = days(end, now);
     if left < 0 {
-        return Some(format!("{what} has expired; secure callers are refused"));
+        return Some(format!("{what} has ended: calls over TLS may fail"));
     }
     let soon = end.duration_since(now).is_ok_and(|left| left < WARN_BEFORE);
-    soon.then(|| format!("{what} expires in {left} days"))
+    soon.then(|| match left {
+        0 => format!("{what} ends within a day"),
+        1 => format!("{what} ends in 1 day"),
+        _ => format!("{what} ends in {left} days"),
+    })
 }
 
 #[cfg(test)]
@@ -348,14 +375,20 @@ mod tests {
         identity.acceptor().unwrap();
         identity.connector().unwrap();
         let now = SystemTime::now();
-        assert!(identity.days_left(now) > 365);
-        assert!(identity.warnings(now).is_empty());
-        let near = identity.expires - 10 * DAY;
-        let words = identity.warnings(near).join(", ");
-        assert!(words.contains("expires in 10 days"), "{words}");
-        let late = identity.expires + DAY;
-        assert!(identity.warnings(late)[0].contains("has expired"));
-        assert!(identity.days_left(late) < 0);
+        let ends = identity.ends();
+        assert!(ends.days_left(now) > 365);
+        assert!(ends.warnings(now).is_empty());
+        for (before, words) in [
+            (10, "ends in 10 days"),
+            (1, "in 1 day"),
+            (0, "within a day"),
+        ] {
+            let said = ends.warnings(ends.certificate - before * DAY).join(", ");
+            assert!(said.contains(words), "{said}");
+        }
+        let late = ends.certificate + DAY;
+        assert!(ends.warnings(late)[0].contains("has ended"));
+        assert!(ends.days_left(late) < 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod csv;
 pub mod deidentify;
 pub mod dicom;
+pub mod event;
 pub mod html;
 pub mod json;
 pub mod pdf;

@@ -11,7 +11,7 @@ use super::raster::{Raster, label_size, resized};
 use super::words;
 use crate::base::grid::Spacing;
 use crate::base::language::Language;
-use ndarray::Array3;
+use ndarray::{Array3, ArrayView1, s};
 use rayon::prelude::*;
 
 /// Edge of a cell. Coarse enough to be quick, fine enough for a fissure.
@@ -45,6 +45,15 @@ const INVOLVED: [f32; 3] = [0.47, 0.13, 0.80];
 /// Towards the light, in the viewer's axes: from above, from the viewer's left, from the viewer.
 const LIGHT: [f32; 3] = [-0.48, 0.60, 0.64];
 
+/// Less than this is not seen.
+const FAINTEST: f32 = 0.004;
+
+/// Healthy lung and nothing else.
+const PURE: Cell = Cell {
+    lung: 1.0,
+    involved: 0.0,
+};
+
 /// What a cell holds, 0 to 1.
 #[derive(Clone, Copy, Default)]
 struct Cell {
@@ -52,9 +61,64 @@ struct Cell {
     involved: f32,
 }
 
+/// What a cell and its next neighbours along the axes hold: most of a ray's way needs no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Empty,
+    /// Healthy lung, all of it.
+    Lung,
+    Mixed,
+}
+
 struct Grid {
     dim: [usize; 3],
     cells: Vec<Cell>,
+    kinds: Vec<Kind>,
+}
+
+/// Two neighbours along one axis with their weights; none where it is outside.
+type Taps = [(Option<usize>, f32); 2];
+
+fn taps(at: f32, of: usize) -> Taps {
+    let low = at.floor();
+    let far = at - low;
+    let place = |at: i64| usize::try_from(at).ok().filter(|at| *at < of);
+    [(place(low as i64), 1.0 - far), (place(low as i64 + 1), far)]
+}
+
+/// One row of cells out of a mask, between its voxels.
+fn sampled<'a>(
+    mask: &'a Array3<bool>,
+    z: &'a Taps,
+    y: &'a Taps,
+    along_x: &'a [Taps],
+) -> impl Iterator<Item = f32> + 'a {
+    let mut rows: [Option<(ArrayView1<bool>, f32)>; 4] = [None; 4];
+    let mut rest = rows.iter_mut();
+    for (z, wz) in z {
+        for (y, wy) in y {
+            let (Some(z), Some(y)) = (*z, *y) else {
+                continue;
+            };
+            let row = mask.slice(s![z, y, ..]);
+            if let (true, Some(to)) = (row.iter().any(|set| *set), rest.next()) {
+                *to = Some((row, wz * wy));
+            }
+        }
+    }
+    let empty = rows.iter().all(Option::is_none);
+    let cells = if empty { &[][..] } else { along_x };
+    cells.iter().map(move |x| {
+        let mut sum = 0.0;
+        for (row, wzy) in rows.iter().flatten() {
+            for (x, wx) in x {
+                if x.is_some_and(|x| row[x]) {
+                    sum += wzy * wx;
+                }
+            }
+        }
+        sum
+    })
 }
 
 /// Draws both views side by side; nothing where there is no lung.
@@ -110,11 +174,15 @@ impl Grid {
         }
         let mut low = [usize::MAX; 3];
         let mut high = [0; 3];
-        for ((z, y, x), lung) in lungs.indexed_iter() {
-            if *lung {
-                for (axis, at) in [z, y, x].into_iter().enumerate() {
-                    low[axis] = low[axis].min(at);
-                    high[axis] = high[axis].max(at);
+        for (z, plane) in lungs.outer_iter().enumerate() {
+            for (y, row) in plane.outer_iter().enumerate() {
+                let Some(first) = row.iter().position(|lung| *lung) else {
+                    continue;
+                };
+                let last = row.iter().rposition(|lung| *lung).unwrap_or(first);
+                for (axis, (from, to)) in [(z, z), (y, y), (first, last)].into_iter().enumerate() {
+                    low[axis] = low[axis].min(from);
+                    high[axis] = high[axis].max(to);
                 }
             }
         }
@@ -129,66 +197,113 @@ impl Grid {
             let mm = (high[axis] - low[axis] + 1) as f32 * step[axis];
             ((mm / CELL_MM).ceil() as usize + 2 * MARGIN).min(MOST_CELLS)
         });
-        let at = |mask: &Array3<bool>, z: f32, y: f32, x: f32| -> f32 {
-            let (z0, y0, x0) = (z.floor(), y.floor(), x.floor());
-            let (tz, ty, tx) = (z - z0, y - y0, x - x0);
-            let mut sum = 0.0;
-            for (dz, wz) in [(0, 1.0 - tz), (1, tz)] {
-                for (dy, wy) in [(0, 1.0 - ty), (1, ty)] {
-                    for (dx, wx) in [(0, 1.0 - tx), (1, tx)] {
-                        let place = [z0 as i64 + dz, y0 as i64 + dy, x0 as i64 + dx];
-                        let place = place.map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-                        if mask.get(place) == Some(&true) {
-                            sum += wz * wy * wx;
-                        }
-                    }
-                }
-            }
-            sum
-        };
+        let taps: [Vec<Taps>; 3] = std::array::from_fn(|axis| {
+            let source = |cell: usize| {
+                let mm = (cell as f32 - MARGIN as f32 + 0.5) * CELL_MM;
+                low[axis] as f32 + mm / step[axis] - 0.5
+            };
+            let of = lungs.shape()[axis];
+            (0..dim[axis]).map(|cell| taps(source(cell), of)).collect()
+        });
+        let [along_z, along_y, along_x] = &taps;
         let mut cells = vec![Cell::default(); dim.iter().product()];
         cells
             .par_chunks_mut(dim[1] * dim[2])
-            .enumerate()
-            .for_each(|(z, plane)| {
-                let source = |cell: usize, axis: usize| {
-                    let mm = (cell as f32 - MARGIN as f32 + 0.5) * CELL_MM;
-                    low[axis] as f32 + mm / step[axis] - 0.5
-                };
-                for (k, cell) in plane.iter_mut().enumerate() {
-                    let place = (source(z, 0), source(k / dim[2], 1), source(k % dim[2], 2));
-                    *cell = Cell {
-                        lung: at(lungs, place.0, place.1, place.2),
-                        involved: at(involved, place.0, place.1, place.2),
-                    };
+            .zip(along_z)
+            .for_each(|(plane, z)| {
+                for (row, y) in plane.chunks_mut(dim[2]).zip(along_y) {
+                    let at = |mask| sampled(mask, z, y, along_x);
+                    for (cell, lung) in row.iter_mut().zip(at(lungs)) {
+                        cell.lung = lung;
+                    }
+                    for (cell, involved) in row.iter_mut().zip(at(involved)) {
+                        cell.involved = involved;
+                    }
                 }
             });
-        let mut grid = Grid { dim, cells };
+        let mut grid = Grid {
+            dim,
+            cells,
+            kinds: Vec::new(),
+        };
         for axis in [0, 1, 2, 0, 1, 2] {
             grid.smooth(axis);
         }
+        grid.kinds = grid.kinds();
         Some(grid)
     }
 
     /// One, two, one along an axis.
     fn smooth(&mut self, axis: usize) {
-        let stride = [self.dim[1] * self.dim[2], self.dim[2], 1][axis];
+        let [nz, ny, nx] = self.dim;
         let old = &self.cells;
-        let smooth = |k: usize| {
-            let here = old[k];
-            let along = k / stride % self.dim[axis];
-            let before = if along > 0 { old[k - stride] } else { here };
-            let after = if along + 1 < self.dim[axis] {
-                old[k + stride]
-            } else {
-                here
-            };
-            Cell {
-                lung: 0.25 * (before.lung + after.lung) + 0.5 * here.lung,
-                involved: 0.25 * (before.involved + after.involved) + 0.5 * here.involved,
-            }
+        let line = |z: usize, y: usize| &old[(z * ny + y) * nx..][..nx];
+        let smooth = |before: Cell, here: Cell, after: Cell| Cell {
+            lung: 0.25 * (before.lung + after.lung) + 0.5 * here.lung,
+            involved: 0.25 * (before.involved + after.involved) + 0.5 * here.involved,
         };
-        self.cells = (0..old.len()).into_par_iter().map(smooth).collect();
+        let mut new = vec![Cell::default(); old.len()];
+        let planes = new.par_chunks_mut(ny * nx).enumerate();
+        planes.for_each(|(z, plane)| {
+            for (y, to) in plane.chunks_mut(nx).enumerate() {
+                let here = line(z, y);
+                let (before, after) = match axis {
+                    0 => (line(z.saturating_sub(1), y), line((z + 1).min(nz - 1), y)),
+                    1 => (line(z, y.saturating_sub(1)), line(z, (y + 1).min(ny - 1))),
+                    _ => {
+                        for (x, to) in to.iter_mut().enumerate() {
+                            let before = here[x.saturating_sub(1)];
+                            *to = smooth(before, here[x], here[(x + 1).min(nx - 1)]);
+                        }
+                        continue;
+                    }
+                };
+                for (((to, before), here), after) in to.iter_mut().zip(before).zip(here).zip(after)
+                {
+                    *to = smooth(*before, *here, *after);
+                }
+            }
+        });
+        self.cells = new;
+    }
+
+    /// What a ray meets between each cell and the next ones.
+    fn kinds(&self) -> Vec<Kind> {
+        let [nz, ny, nx] = self.dim;
+        let line = |z: usize, y: usize| &self.cells[(z * ny + y) * nx..][..nx];
+        let mut kinds = vec![Kind::Empty; self.cells.len()];
+        let planes = kinds.par_chunks_mut(ny * nx).enumerate();
+        planes.take(nz.saturating_sub(1)).for_each(|(z, plane)| {
+            let rows = plane.chunks_mut(nx).enumerate();
+            for (y, row) in rows.take(ny.saturating_sub(1)) {
+                let lines = [
+                    line(z, y),
+                    line(z, y + 1),
+                    line(z + 1, y),
+                    line(z + 1, y + 1),
+                ];
+                let column = |x: usize| {
+                    let four = lines.map(|line| line[x]);
+                    let seen = four.iter().any(|cell| cell.lung > FAINTEST);
+                    (
+                        seen,
+                        four.iter()
+                            .all(|cell| cell.lung == 1.0 && cell.involved == 0.0),
+                    )
+                };
+                let mut here = column(0);
+                for (x, kind) in row.iter_mut().enumerate().take(nx - 1) {
+                    let next = column(x + 1);
+                    *kind = match (here.0 || next.0, here.1 && next.1) {
+                        (_, true) => Kind::Lung,
+                        (true, false) => Kind::Mixed,
+                        (false, false) => Kind::Empty,
+                    };
+                    here = next;
+                }
+            }
+        });
+        kinds
     }
 
     /// One view: `side` is 1 from the front and -1 from behind.
@@ -206,21 +321,26 @@ impl Grid {
             .enumerate()
             .for_each(|(row, line)| {
                 let up = (0.5 * (rows as f32 - 1.0) - row as f32) * scale;
+                let Some(bounds) = self.bounds(centre[0] + up) else {
+                    line.fill([255; 3]);
+                    return;
+                };
                 for (column, pixel) in line.iter_mut().enumerate() {
                     let across = (column as f32 - 0.5 * (columns as f32 - 1.0)) * scale;
                     let mut colour = [0.0_f32; 3];
                     let mut left = 1.0_f32;
-                    for k in 0..steps {
+                    for k in self.within(&bounds, across, side, reach, steps) {
                         let deep = k as f32 * STEP - reach;
                         // The viewer's axes into the body's: x to the patient's left, y to the back.
                         let x = side * (across * TURN.0 - deep * TURN.1);
                         let y = side * (across * TURN.1 + deep * TURN.0);
-                        let Some((cell, slope)) =
-                            self.sample(centre[0] + up, centre[1] + y, centre[2] + x)
-                        else {
-                            continue;
+                        let (y, x) = (centre[1] + y, centre[2] + x);
+                        let (cell, slope) = match self.kind(centre[0] + up, y, x) {
+                            Kind::Empty => continue,
+                            Kind::Lung => (PURE, [0.0; 3]),
+                            Kind::Mixed => self.sample(centre[0] + up, y, x),
                         };
-                        if cell.lung <= 0.004 && cell.involved <= 0.004 {
+                        if cell.lung <= FAINTEST && cell.involved <= FAINTEST {
                             continue;
                         }
                         self.gather(cell, slope, side, light, &mut colour, &mut left);
@@ -272,6 +392,9 @@ impl Grid {
             (body, INVOLVED, 0.55 + 0.6 * lit),
             ((skin + inside).min(0.6), LUNG, 0.72 + 0.55 * lit),
         ] {
+            if share == 0.0 {
+                continue;
+            }
             let alpha = share * *left;
             for (sum, tint) in colour.iter_mut().zip(tint) {
                 *sum += alpha * (tint * shade).min(1.0);
@@ -280,13 +403,63 @@ impl Grid {
         }
     }
 
-    /// The cell's content between cells, and the slope of the lung there as (z, y, x).
-    fn sample(&self, z: f32, y: f32, x: f32) -> Option<(Cell, [f32; 3])> {
+    /// First and one past the last row and column with anything to see, at a height.
+    fn bounds(&self, z: f32) -> Option<[[f32; 2]; 2]> {
+        let [nz, ny, nx] = self.dim;
+        if !(z >= 0.0 && z < (nz - 1) as f32) {
+            return None;
+        }
+        let plane = self.kinds.get(z as usize * ny * nx..)?.get(..ny * nx)?;
+        let seen = |kind: &Kind| *kind != Kind::Empty;
+        let row_seen = |y: &usize| plane[y * nx..][..nx].iter().any(seen);
+        let first = (0..ny).find(row_seen)?;
+        let last = (0..ny).rev().find(row_seen)?;
+        let (mut left, mut right) = (nx, 0);
+        for row in plane[first * nx..(last + 1) * nx].chunks_exact(nx) {
+            left = left.min(row.iter().position(seen).unwrap_or(nx));
+            right = right.max(row.iter().rposition(seen).unwrap_or(0));
+        }
+        let span = |from: usize, to: usize| [from as f32, to as f32 + 1.0];
+        Some([span(first, last), span(left, right)])
+    }
+
+    /// The steps of a ray that can see anything, and one or two more.
+    fn within(
+        &self,
+        [along_y, along_x]: &[[f32; 2]; 2],
+        across: f32,
+        side: f32,
+        reach: f32,
+        steps: usize,
+    ) -> std::ops::Range<usize> {
+        let centre = self.dim.map(|n| 0.5 * (n as f32 - 1.0));
+        let (mut from, mut to) = (0.0_f32, steps as f32);
+        for (at, slope, [low, high]) in [
+            (centre[1] + side * across * TURN.1, side * TURN.0, along_y),
+            (centre[2] + side * across * TURN.0, -side * TURN.1, along_x),
+        ] {
+            let step = |edge: f32| ((edge - at) / slope + reach) / STEP;
+            let (a, b) = (step(*low), step(*high));
+            from = from.max(a.min(b) - 1.0);
+            to = to.min(a.max(b) + 2.0);
+        }
+        from as usize..to.max(0.0) as usize
+    }
+
+    /// What is between a place's cells; nothing outside of the grid.
+    fn kind(&self, z: f32, y: f32, x: f32) -> Kind {
         let inside = |v: f32, n: usize| v >= 0.0 && v < (n - 1) as f32;
         let [nz, ny, nx] = self.dim;
         if !(inside(z, nz) && inside(y, ny) && inside(x, nx)) {
-            return None;
+            return Kind::Empty;
         }
+        self.kinds[(z as usize * ny + y as usize) * nx + x as usize]
+    }
+
+    /// The content at a place inside of the grid, between its cells, and the slope of the lung there as
+    /// (z, y, x).
+    fn sample(&self, z: f32, y: f32, x: f32) -> (Cell, [f32; 3]) {
+        let [_, ny, nx] = self.dim;
         let (z0, y0, x0) = (z as usize, y as usize, x as usize);
         let (tz, ty, tx) = (z - z0 as f32, y - y0 as f32, x - x0 as f32);
         let k = (z0 * ny + y0) * nx + x0;
@@ -302,9 +475,6 @@ impl Grid {
             c(1, 1, 0),
             c(1, 1, 1),
         ];
-        if all.iter().all(|cell| cell.lung <= 0.004) {
-            return None;
-        }
         let l = all.map(|cell| cell.lung);
         let along_x: [f32; 4] = std::array::from_fn(|i| mix(l[2 * i], l[2 * i + 1], tx));
         let along_y: [f32; 2] =
@@ -321,14 +491,18 @@ impl Grid {
             ),
         ];
         let i = all.map(|cell| cell.involved);
-        let along_x: [f32; 4] = std::array::from_fn(|n| mix(i[2 * n], i[2 * n + 1], tx));
-        let involved = mix(
-            mix(along_x[0], along_x[1], ty),
-            mix(along_x[2], along_x[3], ty),
-            tz,
-        );
+        let involved = if i == [0.0; 8] {
+            0.0
+        } else {
+            let along_x: [f32; 4] = std::array::from_fn(|n| mix(i[2 * n], i[2 * n + 1], tx));
+            mix(
+                mix(along_x[0], along_x[1], ty),
+                mix(along_x[2], along_x[3], ty),
+                tz,
+            )
+        };
         let lung = mix(along_y[0], along_y[1], tz);
-        Some((Cell { lung, involved }, slope))
+        (Cell { lung, involved }, slope)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reads the status file and the map beside it, and decides whether they can be believed.
 
 use super::picture::Picture;
+use super::scene::service::Shown;
 use super::{Lost, Signal, sticks};
+use crate::status::page::{self, Page};
 use crate::status::{STALE_AFTER_S, State, Status, StatusError};
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,6 +17,7 @@ const LARGEST_MAP: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Watch {
     file: PathBuf,
+    service: PathBuf,
     sticks: PathBuf,
     map: Option<(Stamp, Option<Picture>)>,
 }
@@ -29,9 +32,10 @@ struct Stamp {
 
 impl Watch {
     #[must_use]
-    pub fn new(file: PathBuf, sticks: PathBuf) -> Self {
+    pub fn new(file: PathBuf, service: PathBuf, sticks: PathBuf) -> Self {
         Self {
             file,
+            service,
             sticks,
             map: None,
         }
@@ -52,6 +56,19 @@ impl Watch {
             },
             Err(StatusError::Missing) => Signal::Lost(Lost::Missing),
             Err(_) => Signal::Lost(Lost::Unreadable),
+        }
+    }
+
+    /// What the service page shows. A page that is old is still of use, when it says that it is.
+    #[must_use]
+    pub fn page(&self, now_ms: i64) -> Shown {
+        let limit = i64::try_from(page::STALE_AFTER_S * 1000).unwrap_or(i64::MAX);
+        match Page::read(&self.service) {
+            Err(_) => Shown::Nothing,
+            Ok(page) => match now_ms.saturating_sub(page.written_ms) {
+                age if (-limit..=limit).contains(&age) => Shown::Page(page),
+                age => Shown::Old(page, age.unsigned_abs() / 1000),
+            },
         }
     }
 

@@ -8,10 +8,13 @@
 
 pub mod canvas;
 pub mod colour;
+pub mod door;
+pub mod keys;
 pub mod lettering;
 pub mod look;
 pub mod panel;
 pub mod picture;
+pub mod pin;
 pub mod scene;
 pub mod shape;
 mod sticks;
@@ -20,22 +23,32 @@ pub mod words;
 use crate::base::language::Language;
 use crate::status::Status;
 use canvas::Canvas;
+use door::{Door, View};
 use jiff::{Timestamp, Zoned};
+use keys::Keys;
 use look::Watch;
 use panel::drm::{DrmFacts, DrmPanel};
 use panel::png::PngPanel;
 use panel::{Panel, PanelError};
 use picture::Picture;
+use pin::Pin;
 use sd_notify::NotifyState;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
 pub struct ScreenConfig {
     pub status_file: PathBuf,
+    /// What the service page shows.
+    pub service_file: PathBuf,
     /// Has a folder for each stick that is in.
     pub sticks: PathBuf,
+    /// The kernel's input devices, `/dev/input`.
+    pub input: PathBuf,
+    /// The key that opens the service page, and the PIN that does.
+    pub button: Option<u16>,
+    pub pin: Option<Pin>,
     pub panel: PanelChoice,
     /// What is said in it where the status cannot be read.
     pub language: Language,
@@ -165,10 +178,16 @@ pub fn run(config: ScreenConfig) -> Result<(), ScreenError> {
         PanelChoice::Drm(facts) => Box::new(DrmPanel::open(facts)?),
         PanelChoice::Png { file, size } => Box::new(PngPanel { file, size }),
     };
-    let mut watch = Watch::new(config.status_file, config.sticks);
+    let mut watch = Watch::new(config.status_file, config.service_file, config.sticks);
     let mut service = Service::default();
+    let mut desk = Desk {
+        keys: Keys::new(&config.input),
+        door: Door::new(config.button, config.pin),
+        begun: Instant::now(),
+    };
     loop {
-        let shown = show(panel.as_mut(), &mut watch, config.language);
+        let view = desk.look();
+        let shown = show(panel.as_mut(), &mut watch, view, config.language);
         if config.once {
             return match shown? {
                 Shown::Picture => Ok(()),
@@ -176,7 +195,47 @@ pub fn run(config: ScreenConfig) -> Result<(), ScreenError> {
             };
         }
         service.tell(shown);
-        thread::sleep(until_next_second(Timestamp::now()));
+        desk.wait(until_next_second(Timestamp::now()), view);
+    }
+}
+
+/// The keys in front of the panel, and what they open.
+struct Desk {
+    keys: Keys,
+    door: Door,
+    begun: Instant,
+}
+
+impl Desk {
+    /// How often keys are looked for: a person takes less for at once.
+    const GLANCE: Duration = Duration::from_millis(50);
+
+    fn look(&mut self) -> View {
+        let now = self.begun.elapsed();
+        for code in self.keys.pressed() {
+            self.door.press(code, now);
+        }
+        self.door.view(now)
+    }
+
+    /// Waits so long, or until a key has changed what is shown.
+    fn wait(&mut self, time: Duration, view: View) {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::sleep(left.min(Self::GLANCE));
+            // The seconds that are left change with the picture's own second.
+            let same = match (self.look(), view) {
+                (View::Service { .. }, View::Service { .. }) => true,
+                (now, before) => now == before,
+            };
+            if !same {
+                return;
+            }
+        }
     }
 }
 
@@ -187,7 +246,12 @@ enum Shown {
     NoDisplay,
 }
 
-fn show(panel: &mut dyn Panel, watch: &mut Watch, language: Language) -> Result<Shown, PanelError> {
+fn show(
+    panel: &mut dyn Panel,
+    watch: &mut Watch,
+    view: View,
+    language: Language,
+) -> Result<Shown, PanelError> {
     let Some(size) = panel.size()? else {
         return Ok(Shown::NoDisplay);
     };
@@ -199,7 +263,18 @@ fn show(panel: &mut dyn Panel, watch: &mut Watch, language: Language) -> Result<
         second: now.second().unsigned_abs(),
     };
     let language = signal.language(language);
-    let canvas = render_in(language, &signal, watch.map(&signal), size, clock);
+    let canvas = match view {
+        View::Wall => render_in(language, &signal, watch.map(&signal), size, clock),
+        View::Asking(asking) => {
+            let items = scene::service::question(asking, &signal, size, clock);
+            scene::paint(&items, None, size)
+        }
+        View::Service { seconds } => {
+            let page = watch.page(now.timestamp().as_millisecond());
+            let items = scene::service::page(&page, seconds, &signal, size, clock);
+            scene::paint(&items, None, size)
+        }
+    };
     panel.present(&canvas)?;
     Ok(Shown::Picture)
 }

@@ -4,6 +4,8 @@
 //! work at a scanner say them. Reasons, actions and causes come from the stages that found them,
 //! already as sentences.
 
+pub mod service;
+
 use super::sticks::Say;
 use crate::base::language::{Language, Phrase};
 use crate::status::{ResultWord, Who};
@@ -377,9 +379,13 @@ pub fn more(language: Language, hidden: u16) -> String {
 }
 
 #[must_use]
-pub fn disk(language: Language, percent: u8) -> String {
-    let share = language.percent(&percent.to_string());
-    format!("{} {share}", DISK.of(language))
+pub fn disk(language: Language, percent: Option<u8>) -> String {
+    let name = DISK.of(language);
+    match percent {
+        Some(percent) => format!("{name} {}", language.percent(&percent.to_string())),
+        // The ring beside it says that nothing is known yet.
+        None => format!("{name} –"),
+    }
 }
 
 /// Why there is no signal.

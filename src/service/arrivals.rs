@@ -11,8 +11,23 @@ use std::time::Duration;
 /// a console that opens one association per image would have us look after each of them.
 const LOOK_AFTER: Duration = Duration::from_millis(700);
 
+/// How a study came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody sends it any more.
+    Quiet,
+    /// An association that is still open has fallen silent.
+    Silent,
+    /// The longest wait is over.
+    Longest,
+}
+
 struct Open {
     arrival: Arrival,
+    /// The newest of its associations that broke, until a later one is released.
+    broken: Option<AssociationNo>,
+    /// Whether that has been told.
+    told: Option<bool>,
     images: u32,
     changed: Duration,
     looked_at: u32,
@@ -32,6 +47,8 @@ impl Arrivals {
     pub fn stored(&mut self, study: &str, association: AssociationNo, now: Duration) {
         let open = self.open.entry(study.to_owned()).or_insert_with(|| Open {
             arrival: Arrival::new(association, now),
+            broken: None,
+            told: None,
             images: 0,
             changed: now,
             looked_at: 0,
@@ -62,6 +79,8 @@ impl Arrivals {
             study.to_owned(),
             Open {
                 arrival: Arrival::recovered(now),
+                broken: None,
+                told: None,
                 images,
                 changed: now,
                 looked_at: 0,
@@ -79,15 +98,34 @@ impl Arrivals {
         }
     }
 
-    /// An association ended.
-    pub fn closed(&mut self, association: AssociationNo, now: Duration) {
+    /// An association ended; `well` if by a release with no image on its way. Gives the studies of
+    /// which something new is known: whether their sending was interrupted.
+    pub fn closed(
+        &mut self,
+        association: AssociationNo,
+        well: bool,
+        now: Duration,
+    ) -> Vec<(String, bool)> {
+        let mut news = Vec::new();
         for study in self.senders.remove(&association).unwrap_or_default() {
             if let Some(open) = self.open.get_mut(&study) {
                 open.arrival.closed(association, now);
                 open.associations.retain(|other| *other != association);
                 open.changed = now;
+                // A sender that tries again does so in a later association. One that was open
+                // beside the broken one says nothing about the images that are missing.
+                open.broken = match (well, open.broken) {
+                    (true, Some(broken)) if broken < association => None,
+                    (true, broken) => broken,
+                    (false, broken) => broken.max(Some(association)),
+                };
+                let interrupted = open.broken.is_some();
+                if open.told.replace(interrupted) != Some(interrupted) {
+                    news.push((study, interrupted));
+                }
             }
         }
+        news
     }
 
     /// A study whose associations are all closed and that has not been looked at since.
@@ -111,16 +149,19 @@ impl Arrivals {
         }
     }
 
-    /// Takes out the studies that are complete; the flag is true for one that ran into the hard
-    /// maximum.
-    pub fn take_complete(&mut self, times: &Times, now: Duration) -> Vec<(String, bool)> {
-        let done: Vec<(String, bool)> = self
+    /// Takes out the studies that are complete.
+    pub fn take_complete(&mut self, times: &Times, now: Duration) -> Vec<(String, Ending)> {
+        let done: Vec<(String, Ending)> = self
             .open
             .iter()
-            .filter_map(|(study, open)| match open.arrival.progress(times, now) {
-                Progress::Complete => Some((study.clone(), false)),
-                Progress::TimedOut => Some((study.clone(), true)),
-                Progress::Waiting { .. } => None,
+            .filter_map(|(study, open)| {
+                let ending = match open.arrival.progress(times, now) {
+                    Progress::Complete if open.associations.is_empty() => Ending::Quiet,
+                    Progress::Complete => Ending::Silent,
+                    Progress::TimedOut => Ending::Longest,
+                    Progress::Waiting { .. } => return None,
+                };
+                Some((study.clone(), ending))
             })
             .collect();
         for (study, _) in &done {
@@ -162,14 +203,14 @@ mod tests {
             arrivals.to_look_at(s(10)).is_none(),
             "an open association holds it"
         );
-        arrivals.closed(7, s(10));
+        assert_eq!(arrivals.closed(7, true, s(10)), [("1".to_owned(), false)]);
         assert_eq!(arrivals.to_look_at(s(11)).as_deref(), Some("1"));
         arrivals.looked("1", true);
         assert!(arrivals.to_look_at(s(12)).is_none());
         assert!(arrivals.take_complete(&TIMES, s(12)).is_empty());
         assert_eq!(
             arrivals.take_complete(&TIMES, s(16)),
-            [("1".to_owned(), false)]
+            [("1".to_owned(), Ending::Quiet)]
         );
         assert!(arrivals.newest().is_none());
     }
@@ -179,12 +220,51 @@ mod tests {
         let mut arrivals = Arrivals::default();
         for image in 0..50 {
             arrivals.stored("1", image, s(image));
-            arrivals.closed(image, s(image));
+            let news = arrivals.closed(image, true, s(image));
+            assert_eq!(
+                news.len(),
+                usize::from(image == 0),
+                "known from the first on"
+            );
             assert!(arrivals.take_complete(&TIMES, s(image)).is_empty());
         }
         arrivals.looked("1", false);
         assert!(arrivals.take_complete(&TIMES, s(100)).is_empty());
         assert_eq!(arrivals.take_complete(&TIMES, s(110)).len(), 1);
+    }
+
+    #[test]
+    fn a_broken_association_counts_until_a_later_one_is_released() {
+        let mut arrivals = Arrivals::default();
+        let study = || "1".to_owned();
+        for association in [3, 5, 6] {
+            arrivals.stored("1", association, s(0));
+        }
+        assert_eq!(arrivals.closed(5, false, s(1)), [(study(), true)]);
+        let beside = arrivals.closed(3, true, s(2));
+        assert!(beside.is_empty(), "it began before the break");
+        assert_eq!(arrivals.closed(6, true, s(3)), [(study(), false)]);
+        arrivals.stored("1", 7, s(4));
+        assert_eq!(arrivals.closed(7, false, s(5)), [(study(), true)]);
+        let ended = arrivals.take_complete(&TIMES, s(100));
+        assert_eq!(ended, [(study(), Ending::Quiet)]);
+        // It is complete, and a later association opens it again.
+        arrivals.stored("1", 8, s(101));
+        assert_eq!(arrivals.closed(8, true, s(102)), [(study(), false)]);
+    }
+
+    #[test]
+    fn who_holds_an_association_open_and_says_nothing_never_ended() {
+        let mut arrivals = Arrivals::default();
+        arrivals.stored("1", 1, s(0));
+        assert!(arrivals.take_complete(&TIMES, s(899)).is_empty());
+        let ended = arrivals.take_complete(&TIMES, s(901));
+        assert_eq!(ended, [("1".to_owned(), Ending::Silent)]);
+        for second in 1000..6400 {
+            arrivals.stored("1", 2, s(second));
+        }
+        let ended = arrivals.take_complete(&TIMES, s(6400));
+        assert_eq!(ended, [("1".to_owned(), Ending::Longest)]);
     }
 
     #[test]

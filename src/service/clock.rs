@@ -39,3 +39,20 @@ pub fn day_hour_minute(ms: i64) -> String {
         },
     )
 }
+
+/// "09:26" of today, "03-14 09:26" of another day, in local time.
+#[must_use]
+pub fn day_or_hour(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(
+        |_| String::new(),
+        |at| {
+            let at = at.to_zoned(jiff::tz::TimeZone::system());
+            let today = Zoned::now().date() == at.date();
+            let form = if today { "%H:%M" } else { "%m-%d %H:%M" };
+            at.strftime(form).to_string()
+        },
+    )
+}
+
+/// No study was made before the program was: a clock that says so has lost its battery.
+pub const BUILT_AFTER_MS: i64 = 1_790_000_000_000;

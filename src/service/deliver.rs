@@ -1,5 +1,7 @@
 //! The process that opens connections: brings results to archives ([`super::results`]), answers
-//! consoles about storage commitment, and forwards what the archive is to commit.
+//! consoles about storage commitment, and forwards what the archive is to commit. Beside that, each on a
+//! thread of its own, the audit trail goes to a collector ([`super::collector`]) and events to a broker
+//! ([`super::fleet`]).
 //!
 //! What is to be done stands in the database, written by `serve`; this loop looks for what is due.
 //! A try is noted before it is made, so that none can be repeated for ever: not by a peer that
@@ -8,15 +10,18 @@
 use super::clock;
 use super::commitment::{note_report, report};
 use super::results::Results;
+use super::{collector, fleet};
 use crate::config::{Config, Policy};
 use crate::delivery::commitment;
 use crate::delivery::object::Item;
 use crate::delivery::scu::{self, Destination, Options, Outcome, ScuError};
 use crate::reception::commitment::{Reference, Request};
 use crate::reception::dimse::Failure;
-use crate::reception::tls::{Identity, TlsError};
+use crate::reception::tls::{Connector, Identity, TlsError};
 use crate::store::{Due, Stage, Store, StoreError, Wanted};
+use std::convert::Infallible;
 use std::io;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often the database is asked. Consoles wait for minutes; nobody sees a second.
@@ -52,6 +57,10 @@ pub enum DeliverError {
     Start(io::Error),
     #[error("the destination {name} cannot be used: {why}")]
     Destination { name: String, why: String },
+    #[error("the password of the broker cannot be read: {0}")]
+    Password(io::Error),
+    #[error("a thread of delivery has ended")]
+    Ended,
 }
 
 /// Delivers until the process is ended; returns at once where the settings give nothing to do.
@@ -72,6 +81,7 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
         to_archive: options(config, config.commitment.archive_tls)?,
     };
     let results = Results::new(config, &courier.store)?;
+    let mut beside = beside(config, &courier.store)?;
     log::info!(
         "delivering storage commitment and results to {} destinations",
         config.destinations.len()
@@ -81,15 +91,65 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
             courier.round()?;
         }
         results.round()?;
+        if let Some(at) = beside.iter().position(JoinHandle::is_finished) {
+            return Err(beside.swap_remove(at).join().unwrap_or(DeliverError::Ended));
+        }
         alive();
         std::thread::sleep(POLL);
     }
 }
 
+/// Starts what goes on by itself; each of them returns only why it could not.
+fn beside(config: &Config, store: &Store) -> Result<Vec<JoinHandle<DeliverError>>, DeliverError> {
+    let why = |end: Result<Infallible, DeliverError>| match end {
+        Ok(never) => match never {},
+        Err(trouble) => trouble,
+    };
+    let mut running = Vec::new();
+    if let Some(collector) = config.collector.clone() {
+        // The settings were refused without [tls].
+        let connector = connector(config)?.ok_or(DeliverError::Ended)?;
+        let (config, store) = (config.clone(), store.clone());
+        running.push(thread("collector", move || {
+            why(collector::run(&config, &collector, &connector, &store))
+        })?);
+    }
+    if let Some(broker) = config.broker.clone() {
+        let connector = if broker.tls { connector(config)? } else { None };
+        let password = match &broker.login {
+            Some((_, file)) => {
+                let text = std::fs::read_to_string(file).map_err(DeliverError::Password)?;
+                Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            }
+            None => None,
+        };
+        let store = store.clone();
+        running.push(thread("broker", move || {
+            let (password, connector) = (password.as_deref(), connector.as_ref());
+            why(fleet::run(&broker, password, connector, &store))
+        })?);
+    }
+    Ok(running)
+}
+
+fn thread(
+    name: &str,
+    work: impl FnOnce() -> DeliverError + Send + 'static,
+) -> Result<JoinHandle<DeliverError>, DeliverError> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map_err(DeliverError::Start)
+}
+
+fn connector(config: &Config) -> Result<Option<Connector>, TlsError> {
+    let files = config.tls.as_ref().map(|tls| &tls.files);
+    let load = |files| Identity::load(files)?.connector();
+    files.map(load).transpose()
+}
+
 fn options(config: &Config, secure: bool) -> Result<Options, TlsError> {
     let mut options = Options::new(&config.ae_title);
-    if let Some(tls) = config.tls.as_ref().filter(|_| secure) {
-        options.tls = Some(Identity::load(&tls.files)?.connector()?);
+    if secure {
+        options.tls = connector(config)?;
     }
     Ok(options)
 }
@@ -330,10 +390,15 @@ fn failed(trouble: &ScuError) -> Tried {
 
 /// The pause after this many tries.
 fn pause(first: Duration, tries: u32) -> Duration {
+    later_pause(first, tries, LONGEST_PAUSE)
+}
+
+/// The same up to another longest one.
+pub(super) fn later_pause(first: Duration, tries: u32, longest: Duration) -> Duration {
     // Beyond ten the factor is past the cap for any first pause of a second.
     first
         .saturating_mul(3u32.saturating_pow(tries.min(10)))
-        .min(LONGEST_PAUSE)
+        .min(longest)
 }
 
 pub(super) fn later(now_ms: i64, pause: Duration) -> i64 {

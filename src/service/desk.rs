@@ -5,20 +5,23 @@
 //! nothing about a scan and touches no file but the wall's status.
 
 mod remember;
+mod testing;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Ending};
+use super::aside::Hot;
 use super::callers::{Caller, Callers};
+use super::certificates::Certificates;
 use super::early::Early;
 use super::retention::Upkeep;
 use super::run::Note;
+use super::selftest::{Tested, Turn};
 use super::trail::{self, Trail};
 use super::wall::{self, Running, Scene};
 use super::worker::{Done, WorkError, input_digest};
 use super::{clock, files, words};
-use crate::base::disk::{Disk, RealDisk};
 use crate::config::Config;
-use crate::reception::Event as Door;
 use crate::reception::dimse::Failure;
+use crate::reception::{Event as Door, How};
 use crate::spool::Spool;
 use crate::store::{Store, StoreError, StudyRow, StudyState};
 use crate::study::assemble::assemble;
@@ -62,8 +65,19 @@ pub(super) enum Event {
         study: String,
         whole: bool,
     },
+    /// A self-test goes on.
+    Testing,
+    /// It has ended, or has given way to a study.
+    Tested(Option<Tested>),
     Tick,
     Stop,
+}
+
+/// What the worker is given.
+pub(super) enum Job {
+    Study(String),
+    /// Stops when the flag is set.
+    SelfTest(Arc<AtomicBool>),
 }
 
 /// The service loop's own state.
@@ -75,8 +89,9 @@ pub(super) struct Desk {
     clock: Instant,
     arrivals: Arrivals,
     queue: heapless::Deque<String, QUEUE>,
-    jobs: std::sync::mpsc::SyncSender<String>,
+    jobs: std::sync::mpsc::SyncSender<Job>,
     scene: Scene,
+    turn: Turn,
     callers: Callers,
     to_loop: mpsc::Sender<Event>,
     runtime: Option<tokio::runtime::Handle>,
@@ -92,8 +107,10 @@ pub(super) struct Desk {
     /// An ended study of which an image came again.
     repeated: Option<String>,
     pacs_looked: Option<Duration>,
+    certificates: Certificates,
     /// Works on what arrives.
     early: Early,
+    hot: Hot,
 }
 
 impl Desk {
@@ -102,11 +119,12 @@ impl Desk {
         store: Store,
         spool: Arc<Spool>,
         sign: String,
-        jobs: std::sync::mpsc::SyncSender<String>,
+        jobs: std::sync::mpsc::SyncSender<Job>,
         scene: Scene,
         to_loop: mpsc::Sender<Event>,
     ) -> Self {
         let callers = Callers::new(&config);
+        let turn = testing::turn(&config, &store, &scene);
         Self {
             config,
             store,
@@ -117,6 +135,7 @@ impl Desk {
             queue: heapless::Deque::new(),
             jobs,
             scene,
+            turn,
             callers,
             to_loop,
             runtime: None,
@@ -130,7 +149,9 @@ impl Desk {
             upkeep: Upkeep::default(),
             repeated: None,
             pacs_looked: None,
+            certificates: Certificates::default(),
             early: Early::default(),
+            hot: Hot::default(),
         }
     }
 
@@ -142,8 +163,10 @@ impl Desk {
         learning: Arc<AtomicBool>,
         watcher: Option<Box<dyn Fn(Note) + Send>>,
         early: Early,
+        hot: Hot,
     ) {
         self.early = early;
+        self.hot = hot;
         self.callers.tell(learning);
         self.runtime = Some(runtime);
         self.pulse = pulse;
@@ -169,14 +192,6 @@ impl Desk {
         }
     }
 
-    /// Studies that the last process left without an end.
-    pub(super) fn take_up(&mut self) {
-        // Whoever was in the queue may have missed images; a quiet time settles it.
-        self.recover(|_| true);
-        self.upkeep.begin(&self.store);
-        self.refresh();
-    }
-
     /// Lets studies of the database arrive anew, with nobody known who sends them.
     fn recover(&mut self, whose: impl Fn(StudyState) -> bool) {
         let now = self.now();
@@ -193,17 +208,15 @@ impl Desk {
     pub(super) async fn run(&mut self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Stop => {
-                    let now = self.now();
-                    if let Err(trouble) = self.callers.end(&self.store, now) {
-                        self.trouble(&trouble);
+                Event::Stop => return self.end(),
+                Event::Testing => self.busy_since = Some(self.now()),
+                Event::Tested(tested) => self.tested(tested.as_ref()),
+                Event::Tick => {
+                    self.tick();
+                    if self.starts_anew() {
+                        return self.end();
                     }
-                    if let Err(trouble) = self.store.keep_running() {
-                        self.trouble(&trouble);
-                    }
-                    return;
                 }
-                Event::Tick => self.tick(),
                 Event::Door(event) => self.door(event),
                 Event::Looked { study, whole } => self.arrivals.looked(&study, whole),
                 Event::Begun => {
@@ -279,8 +292,12 @@ impl Desk {
                 };
                 self.callers.refused(&self.config, who, &why, now);
             }
-            Door::Progress { association, .. } => self.arrivals.bytes(association, now),
+            Door::Progress { association, .. } => {
+                self.turn.disturb(now);
+                self.arrivals.bytes(association, now);
+            }
             Door::Stored(arrival) => {
+                self.turn.disturb(now);
                 let study = arrival.identity.study.as_str();
                 // A repeated image of a study that has its result opens nothing.
                 let ended = |row: &StudyRow| {
@@ -312,7 +329,8 @@ impl Desk {
             } => {
                 self.callers.not_stored(association, failure);
                 if failure == Failure::DuplicateInstance {
-                    self.scene.notice = Some((words::MIXED_UP, now));
+                    let words = words::MIXED_UP.of(self.config.language);
+                    self.scene.notice = Some((words.to_owned(), now));
                 }
             }
             Door::Closed {
@@ -323,12 +341,14 @@ impl Desk {
                 interrupted,
                 ..
             } => {
-                self.arrivals.closed(association, now);
+                let well = how == How::Released && !interrupted;
+                self.association_ended(association, well, now);
                 if let Some(study) = self.repeated.take() {
                     self.show_again(&study, now);
                 }
                 if self.upkeep.set_aside(&self.store) {
-                    self.scene.notice = Some((words::SET_ASIDE, now));
+                    let words = words::SET_ASIDE.of(self.config.language);
+                    self.scene.notice = Some((words.to_owned(), now));
                 }
                 let how = if interrupted {
                     format!("{how}, interrupted")
@@ -358,10 +378,12 @@ impl Desk {
         if let Some(study) = self.arrivals.to_look_at(now) {
             self.look(study);
         }
-        for (study, timed_out) in self.arrivals.take_complete(&self.config.times, now) {
-            self.complete(&study, timed_out);
+        for (study, ending) in self.arrivals.take_complete(&self.config.times, now) {
+            self.study_ended(&study, ending);
+            self.complete(&study, ending);
         }
         self.feed();
+        self.test_when_idle(now);
         if let Some(runtime) = &self.runtime {
             let policy = self.config.retention;
             self.upkeep
@@ -411,7 +433,7 @@ impl Desk {
     }
 
     /// A study has stopped arriving.
-    fn complete(&mut self, study: &str, timed_out: bool) {
+    fn complete(&mut self, study: &str, ending: Ending) {
         let stored = match self.store.instances(study) {
             Ok(stored) => stored,
             Err(trouble) => return self.trouble(&trouble),
@@ -446,7 +468,9 @@ impl Desk {
                 StudyState::NotAnalysed,
                 "the same images had been refused before",
             ),
-            None if timed_out => (StudyState::Queued, "taken as it is after the longest wait"),
+            None if ending == Ending::Longest => {
+                (StudyState::Queued, "taken as it is after the longest wait")
+            }
             None => (StudyState::Queued, "complete"),
         };
         if let Err(trouble) = self.store.set_state(study, state, why, clock::now_ms()) {
@@ -480,9 +504,11 @@ impl Desk {
             }
         }
         if let Some(study) = self.queue.pop_front()
-            && self.jobs.try_send(study.clone()).is_ok()
+            && self.jobs.try_send(Job::Study(study.clone())).is_ok()
         {
-            self.busy_since = Some(self.now());
+            let now = self.now();
+            self.turn.disturb(now);
+            self.busy_since = Some(now);
             self.scene.analysing = Some(Running {
                 study_uid: study,
                 done: 0,
@@ -539,21 +565,6 @@ impl Desk {
             Ok(rows) => self.scene.recent = rows,
             Err(trouble) => self.trouble(&trouble),
         }
-    }
-
-    fn gather(&mut self) {
-        self.scene.receiving = self.arrivals.newest().map(|(_, images)| images);
-        self.scene.waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        let space = RealDisk.space(&self.config.state).ok();
-        let percent = space.map_or(0, |space| {
-            let size = u128::from(space.used) + u128::from(space.free);
-            u8::try_from(u128::from(space.used) * 100 / size.max(1)).unwrap_or(100)
-        });
-        self.scene.disk = Some((self.spool.level(), percent));
-        let now = self.now();
-        self.scene.refused = self.callers.last_refused(now).map(str::to_owned);
-        self.scene.learning = self.callers.learning_until();
-        self.look_at_archives(now);
     }
 
     /// Feeds systemd's watchdog, and only after proof of work: the port has turned and the worker,

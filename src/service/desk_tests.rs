@@ -1,6 +1,7 @@
 //! What the loop does with the rarer events.
 
 use super::*;
+use crate::base::disk::RealDisk;
 use crate::spool::Quota;
 
 #[test]

@@ -33,6 +33,21 @@ pub fn image_facts(input: &NetworkInput, lungs: &Lungs, profile: Profile) -> Ima
     let largest = areas.iter().copied().max().unwrap_or(0).max(1) as f64;
     let share = |area: f64| area.max(0.0) / largest;
     let end = |area: Option<&usize>| area.map_or(0.0, |&a| a as f64);
+    let path = rim::path(unit);
+    let (rim, (lung_mode, blood)) = rayon::join(
+        || {
+            let cut = rim::cut_at_side(unit, &path, input.spacing);
+            // Above 400 HU `release` turns into air, so the rim says nothing there.
+            let air = (profile == Profile::Paper).then(|| outside(unit, &path));
+            (cut, air.flatten())
+        },
+        || {
+            let mode = || mode(unit, lungs);
+            let blood = || blood::between_the_lungs(unit, lungs, input.spacing.x.0);
+            rayon::join(mode, blood)
+        },
+    );
+    let (touches_side, outside_air) = rim;
     let trachea = TRACHEA_CM2 * 100.0 / (input.spacing.y.0 * input.spacing.x.0).max(0.01);
     ImageFacts {
         right_ml: f64::from(lungs.facts.right_ml),
@@ -40,11 +55,10 @@ pub fn image_facts(input: &NetworkInput, lungs: &Lungs, profile: Profile) -> Ima
         lung_length: Mm(f64::from(lungs.facts.height_mm)),
         lowest_share: share(end(areas.first())),
         highest_share: share(end(areas.last()) - trachea),
-        touches_side: rim::cut_at_side(unit, input.spacing),
-        // Above 400 HU `release` turns into air, so the rim says nothing there.
-        outside_air: (profile == Profile::Paper).then(|| outside(unit)).flatten(),
-        lung_mode: mode(unit, lungs),
-        blood: blood::between_the_lungs(unit, lungs, input.spacing.x.0),
+        touches_side,
+        outside_air,
+        lung_mode,
+        blood,
         restlessness: motion::restlessness(&of_slices(&areas, &input.source)),
     }
 }
@@ -64,8 +78,7 @@ fn hu(unit: f32) -> Hu {
 
 /// Lower quartile of the air on the rim, if there is any: above it lie clothes and the couch. The rim
 /// is inside of what a scanner leaves empty, or that would hide a scale that is off.
-fn outside(unit: &Array3<f32>) -> Option<Hu> {
-    let path = rim::path(unit);
+fn outside(unit: &Array3<f32>, path: &[(usize, usize)]) -> Option<Hu> {
     let mut rim: Vec<f32> = Vec::with_capacity(path.len() * unit.dim().0);
     for slice in unit.axis_iter(Axis(0)) {
         rim.extend(path.iter().filter_map(|at| slice.get(*at)));

@@ -181,6 +181,18 @@ pub fn text(figures: &Figures, disk_used: Option<f64>, model: &str, now_ms: i64)
         each("opinion", &figures.opinions),
     );
     family(
+        "scanside_audit_rows_untold",
+        "gauge",
+        "Rows of the audit trail that a collector has not taken.",
+        each("collector", &figures.untold),
+    );
+    family(
+        "scanside_events",
+        "gauge",
+        "Events that a broker does not have yet, by state.",
+        each("state", &figures.events),
+    );
+    family(
         "scanside_disk_used_ratio",
         "gauge",
         "Share of the disk that is in use.",
@@ -224,12 +236,16 @@ mod tests {
             last_result_ms: Some(1_800_000_000_500),
             deliveries: vec![("a\"b\\c\nd".into(), "waiting".into(), 4)],
             opinions: Vec::new(),
+            untold: vec![("log.hospital:6514".into(), 7)],
+            events: vec![("waiting".into(), 2)],
         };
         let text = text(&figures, Some(0.25), "m 1", 1_800_000_001_000);
         assert!(text.contains("\nscanside_results_total{decision=\"cap\"} 1\n"));
         assert!(text.contains("{destination=\"a\\\"b\\\\c\\nd\",state=\"waiting\"} 4\n"));
         assert!(text.contains("\nscanside_last_result_timestamp_seconds 1800000000.5\n"));
         assert!(text.contains("\nscanside_disk_used_ratio 0.25\n"));
+        assert!(text.contains("\nscanside_audit_rows_untold{collector=\"log.hospital:6514\"} 7\n"));
+        assert!(text.contains("\nscanside_events{state=\"waiting\"} 2\n"));
         assert!(!text.contains("opinions"), "nobody has said anything");
     }
 }

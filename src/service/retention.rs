@@ -180,6 +180,7 @@ mod tests {
             json: "{}".into(),
             sums_sha256: String::new(),
             objects: Vec::new(),
+            event: None,
         };
         store.finish(result).unwrap();
         (spool, store)

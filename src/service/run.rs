@@ -4,20 +4,24 @@
 //! that works ahead, one writer in `store`, and the pool that shares out slices. Those that compute
 //! yield to those that receive.
 
+use super::aside::{Aside, Hot};
+use super::certificates::Certificates;
 use super::clock;
 use super::commitment::Promiser;
-use super::desk::{Desk, Event};
+use super::desk::{Desk, Event, Job};
 use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
 use super::starting::Starting;
+use super::trail::{self, Trail};
+use super::updates;
 use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
-use crate::infer::{Bundle, Model};
+use crate::infer::{Bundle, Model, Progress};
 use crate::reception::prescan::Limits;
-use crate::reception::tls::{Identity, TlsError};
+use crate::reception::tls::{Ends, Identity, TlsError};
 use crate::reception::{Doors, Event as Door, Front, Settings};
 use crate::report::hex;
 use crate::spool::Spool;
@@ -28,7 +32,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -37,6 +41,9 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Events from the port that may wait for the loop.
 const DOOR: usize = 1024;
+
+/// As the audit trail calls it.
+const SOFTWARE: &str = concat!("scanside ", env!("CARGO_PKG_VERSION"));
 
 /// What only the caller knows.
 #[derive(Default)]
@@ -111,7 +118,7 @@ pub enum ServeError {
 /// one. The settings are named by their digest: they hold addresses, and the trail may be shown.
 fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
     let settings = sha2::Sha256::digest(format!("{config:?}").as_bytes());
-    let software = concat!("scanside ", env!("CARGO_PKG_VERSION"));
+    let software = SOFTWARE;
     let settings = format!("settings {}", crate::report::hex(&settings));
     store.audit_start(software, &settings, super::clock::now_ms())
 }
@@ -120,7 +127,7 @@ fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start; what happens later is shown on the wall instead.
-pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
+pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     let state = |e| ServeError::State(config.state.display().to_string(), e);
     for folder in [&config.state, &config.runtime] {
         std::fs::create_dir_all(folder).map_err(state)?;
@@ -128,13 +135,14 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     for folder in [config.reports(), config.stick_reports()] {
         disk::settle_folder(&RealDisk, &folder).map_err(state)?;
     }
-    let doors = open_doors(&config, options.listeners)?;
+    let (doors, ends) = open_doors(&config, options.listeners)?;
     let (address, secure) = addresses(&config, &doors)?;
     let sign = format!("{} {}", address.port(), config.ae_title);
     let starting = Starting::begin(&config, &sign).map_err(ServeError::Start)?;
     starting.step();
     let store = Store::open(&config.database())?;
     note_start(&config, &store)?;
+    trail::note(Trail::Started);
     let spool = Spool::open(
         Arc::new(RealDisk),
         &config.state.join("spool"),
@@ -143,7 +151,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let spool = Arc::new(spool.map_err(state)?);
     recover(&spool, &store, &config).map_err(state)?;
     starting.step();
-    let model = Arc::new(load_model(&config.model, &store)?);
+    // From here on the settings name the model that counts.
+    let shipped = config.clone();
+    let (counts, brought) = updates::at_start(&shipped, &store, &starting);
+    config.model = counts;
+    starting.step();
+    let mut model = load_model(&config.model, &store)?;
+    if model.is_err() && config.model != shipped.model {
+        config.model = updates::back(&shipped, &store);
+        model = load_model(&config.model, &store)?;
+    }
+    let model = Arc::new(model);
     yielding_pool();
     let early = Early::start(&config, &store, &model).map_err(ServeError::Start)?;
 
@@ -184,7 +202,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.spawn(forward(from_door, to_loop.clone()));
     runtime.spawn(wake(to_loop.clone(), options.stop));
 
-    let (jobs, work) = std::sync::mpsc::sync_channel::<String>(1);
+    let (jobs, work) = std::sync::mpsc::sync_channel::<Job>(1);
     let model_name = super::worker::model_facts(&model, config.language);
     let model_fault = (*model).as_ref().err().cloned().unwrap_or_default();
     let worker = Worker {
@@ -192,7 +210,11 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         store: store.clone(),
         model,
         early: early.clone(),
+        doubt: Arc::default(),
     };
+    if let Ok(Some(last)) = worker.store.last_self_test() {
+        worker.doubt.store(!last.good, Ordering::Relaxed);
+    }
     let voice = to_loop.clone();
     std::thread::Builder::new()
         .name("worker".into())
@@ -204,6 +226,17 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
 
     let model = format!("{} {}", model_name.name, model_name.version);
     let model = model.trim().to_owned();
+    let sum = model_name.sha256.get(..8).unwrap_or_default();
+    let aside = Aside {
+        config: config.clone(),
+        store: store.clone(),
+        model: format!("{model} {sum}").trim().to_owned(),
+        sign: sign.clone(),
+        hot: Hot::default(),
+    };
+    let hot = Arc::clone(&aside.hot);
+    let (end_aside, end) = std::sync::mpsc::channel();
+    aside.start(end).map_err(ServeError::Start)?;
     if config.metrics
         && let Err(trouble) = super::metrics::start(&config, &store, model.clone())
     {
@@ -212,8 +245,10 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     let scene = Scene {
         model,
         model_fault,
+        notice: brought.map(|words| (words, Duration::ZERO)),
         ..Scene::default()
     };
+    let trail = store.clone();
     let mut desk = Desk::new(
         config,
         store,
@@ -229,7 +264,9 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
         learning,
         options.watcher,
         early,
+        hot,
     );
+    desk.mind(Certificates::new(ends));
     desk.take_up();
     drop(starting);
     desk.ready(address, secure);
@@ -237,6 +274,7 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     runtime.block_on(desk.run(events));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    drop(end_aside);
     let _ = stop.send(true);
     let grace = Duration::from_secs(6);
     runtime.block_on(async {
@@ -246,20 +284,23 @@ pub fn serve(config: Config, options: Options) -> Result<(), ServeError> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     spool.close();
+    trail.audit_stop(SOFTWARE, clock::now_ms())?;
     Ok(())
 }
 
-/// The ports that the settings name: inherited, or opened here.
-fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, ServeError> {
+/// The ports that the settings name, inherited or opened here, and when their certificates end.
+fn open_doors(
+    config: &Config,
+    mut given: Vec<TcpListener>,
+) -> Result<(Doors, Option<Ends>), ServeError> {
     let inherited = !given.is_empty();
     let failed = |at: SocketAddr| move |e| ServeError::Port(at.to_string(), e);
+    let mut ends = None;
     let secure = match &config.tls {
         None => None,
         Some(tls) => {
             let identity = Identity::load(&tls.files)?;
-            for words in identity.warnings(std::time::SystemTime::now()) {
-                log::warn!("{words}");
-            }
+            ends = Some(identity.ends());
             let ours =
                 |l: &TcpListener| l.local_addr().is_ok_and(|a| a.port() == tls.listen.port());
             let listener = match given.iter().position(ours) {
@@ -289,7 +330,7 @@ fn open_doors(config: &Config, mut given: Vec<TcpListener>) -> Result<Doors, Ser
     for idle in &given {
         log::warn!("{idle:?} was handed over and is not served");
     }
-    Ok(Doors { plain, secure })
+    Ok((Doors { plain, secure }, ends))
 }
 
 /// Where consoles call, and where they call securely.
@@ -381,7 +422,7 @@ fn load_model(folder: &Path, store: &Store) -> Result<Trusted, StoreError> {
         Ok(_) => log::info!("{words}"),
         Err(_) => log::error!("{words}"),
     }
-    store.self_test(model.is_ok(), &words, clock::now_ms())?;
+    store.model_test(model.is_ok(), &words, clock::now_ms())?;
     Ok(model)
 }
 
@@ -467,14 +508,38 @@ fn yielding_pool() {
 }
 
 /// The worker's thread.
-fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<String>, to: &mpsc::Sender<Event>) {
-    while let Ok(study) = work.recv() {
-        let _ = to.blocking_send(Event::Begun);
-        // Progress may be lost when the loop is busy; the next slice says the same.
-        let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
-        let done = Box::new(worker.run(&study, &progress));
-        if to.blocking_send(Event::Finished { study, done }).is_err() {
+fn labour(worker: &Worker, work: &std::sync::mpsc::Receiver<Job>, to: &mpsc::Sender<Event>) {
+    while let Ok(job) = work.recv() {
+        let heard = match job {
+            Job::SelfTest(halt) => {
+                to.blocking_send(Event::Tested(worker.test(&Pace { halt: &halt, to })))
+            }
+            Job::Study(study) => {
+                let _ = to.blocking_send(Event::Begun);
+                // Progress may be lost when the loop is busy; the next slice says the same.
+                let progress = |done, of| drop(to.try_send(Event::Slices { done, of }));
+                let done = Box::new(worker.run(&study, &progress));
+                to.blocking_send(Event::Finished { study, done })
+            }
+        };
+        if heard.is_err() {
             return;
         }
+    }
+}
+
+/// Stops a self-test when a study comes, and tells the loop that it goes on.
+struct Pace<'a> {
+    halt: &'a AtomicBool,
+    to: &'a mpsc::Sender<Event>,
+}
+
+impl Progress for Pace<'_> {
+    fn slices(&self, _done: usize, _of: usize) {
+        let _ = self.to.try_send(Event::Testing);
+    }
+
+    fn stopped(&self) -> bool {
+        self.halt.load(Ordering::Relaxed)
     }
 }

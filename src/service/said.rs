@@ -5,6 +5,7 @@ use crate::base::language::Language;
 use crate::finding::Caveat;
 use crate::finding::decide::Doubt;
 use crate::report::{CheckRow, Texts};
+use crate::store::Sending;
 use crate::study::check::{Check, Found, Say, Verdict};
 use crate::study::choose::Why;
 
@@ -16,6 +17,8 @@ pub struct Said {
     pub doubt: Option<Doubt>,
     /// Objects that could not be read, where no check tells of them.
     pub unreadable: usize,
+    /// How the last sending ended, where that leaves a doubt.
+    pub sending: Option<Sending>,
     /// Images that came a second time with other content.
     pub resent: u32,
     /// The study was looked for among earlier ones, and was not there.
@@ -66,6 +69,9 @@ impl Said {
         let mut caveats = caveats(&checks, self.unreadable, language);
         if self.resent > 0 {
             caveats.push(resent(self.resent, language));
+        }
+        if let Some(caveat) = self.sending.and_then(|how| sending(how, language)) {
+            caveats.insert(0, caveat);
         }
         if self.new {
             checks.push(new(language));
@@ -129,6 +135,23 @@ pub fn resent(images: u32, language: Language) -> Caveat {
         code: "resent_with_changes".into(),
         words: words::resent(language, images),
     }
+}
+
+/// The codes of what a result says of its sending.
+pub const INTERRUPTED: &str = "interrupted";
+pub const LONGEST: &str = "incomplete";
+
+/// What a result says of a sending that nobody brought to its end.
+pub fn sending(how: Sending, language: Language) -> Option<Caveat> {
+    let (code, phrase) = match how {
+        Sending::Ended => return None,
+        Sending::Interrupted => (INTERRUPTED, words::INTERRUPTED),
+        Sending::Longest => (LONGEST, words::STILL_COMING),
+    };
+    Some(Caveat {
+        code: code.into(),
+        words: phrase.of(language).into(),
+    })
 }
 
 /// The row of a study that has not been analysed before.

@@ -1,7 +1,8 @@
-//! The last events of the box, for a crash report. No patient data.
+//! The last events of the box, for the service page and a crash report. No patient data.
 
 use super::clock;
 use crate::base::trace::Trace;
+use crate::status::page::{Event, What};
 
 static TRACE: Trace<i64, Trail> = Trace::new();
 
@@ -22,23 +23,54 @@ pub fn last_events() -> String {
         .join("\n")
 }
 
+/// The newest ones, newest first, as the service page wants them.
+pub(super) fn newest<const N: usize>() -> heapless::Vec<Event, N> {
+    let all = TRACE.last().into_iter().rev();
+    all.take(N)
+        .map(|(at, event)| Event {
+            at: clock::hour_minute(at),
+            what: event.into(),
+        })
+        .collect()
+}
+
 /// What the ring keeps.
-#[expect(dead_code, reason = "read through Debug in `last_events`")]
 #[derive(Clone, Debug)]
 pub(super) enum Trail {
+    Started,
     Opened {
         calling: String,
     },
     Refused {
         calling: String,
         called: String,
+        #[expect(dead_code, reason = "read through Debug in `last_events`")]
         why: String,
     },
     Closed {
+        #[expect(dead_code, reason = "read through Debug in `last_events`")]
         how: String,
         instances: u64,
     },
     Finished {
         report: u32,
     },
+    SelfTest {
+        good: bool,
+    },
+}
+
+impl From<Trail> for What {
+    fn from(event: Trail) -> Self {
+        match event {
+            Trail::Started => Self::Started,
+            Trail::Opened { calling } => Self::Opened { calling },
+            Trail::Refused {
+                calling, called, ..
+            } => Self::Refused { calling, called },
+            Trail::Closed { instances, .. } => Self::Closed { instances },
+            Trail::Finished { report } => Self::Finished { report },
+            Trail::SelfTest { good } => Self::SelfTest { good },
+        }
+    }
 }

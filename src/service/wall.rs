@@ -20,6 +20,11 @@ pub struct Scene {
     /// Why the model cannot be trusted; empty when it can.
     pub model_fault: String,
     pub model: String,
+    /// The self-test of this start has still to be made.
+    pub untested: bool,
+    /// What the last self-test found wrong; empty when nothing.
+    pub test_fault: String,
+    /// Nothing where the disk does not say.
     pub disk: Option<(Level, u8)>,
     pub receiving: Option<u32>,
     pub analysing: Option<Running>,
@@ -30,15 +35,19 @@ pub struct Scene {
     pub last: Option<(Done, StudyRow, Duration)>,
     pub recent: Vec<StudyRow>,
     /// What a person ought to know for a while, and since when.
-    pub notice: Option<(Phrase, Duration)>,
+    pub notice: Option<(String, Duration)>,
     /// The store or the spool does not answer.
     pub trouble: Option<Phrase>,
+    /// Degrees of a zone that is over the board's limit.
+    pub hot: Option<u8>,
     /// Whether an archive has not answered for long; nothing where there is none.
     pub pacs_silent: Option<bool>,
     /// A caller that was refused a short while ago, in words.
     pub refused: Option<String>,
     /// Until when strangers are heard, "14:12".
     pub learning: Option<String>,
+    /// TLS certificates that end soon or have ended, in words.
+    pub certificates: Vec<String>,
 }
 
 /// A run that is going on.
@@ -91,7 +100,7 @@ pub fn compose(scene: &Scene, config: &Config, address: &str, now: Duration) -> 
                 Some((Level::Stop, _)) => Health::Bad,
                 None => Health::Off,
             },
-            disk_used_percent: scene.disk.map_or(0, |(_, percent)| percent),
+            disk_used_percent: scene.disk.map(|(_, percent)| percent),
             clock: if clock_is_sane() {
                 Health::Good
             } else {
@@ -126,7 +135,7 @@ fn causes(scene: &Scene, language: Language, now: Duration) -> Vec<State> {
             cause: trouble.of(language).into(),
         });
     }
-    if !scene.model_fault.is_empty() {
+    if !scene.model_fault.is_empty() || !scene.test_fault.is_empty() {
         causes.push(State::Attention {
             cause: words::SELF_TEST_FAILED.of(language).into(),
         });
@@ -154,7 +163,12 @@ fn causes(scene: &Scene, language: Language, now: Duration) -> Vec<State> {
         && now.saturating_sub(*at) < RESULT_STAYS
     {
         causes.push(State::Attention {
-            cause: notice.of(language).into(),
+            cause: notice.clone(),
+        });
+    }
+    if let Some(degrees) = scene.hot {
+        causes.push(State::Attention {
+            cause: words::hot(language, degrees),
         });
     }
     if scene.pacs_silent == Some(true) {
@@ -202,6 +216,12 @@ fn causes(scene: &Scene, language: Language, now: Duration) -> Vec<State> {
             note: done.note.clone(),
         });
     }
+    // For weeks: it takes the place of READY, and never that of a result.
+    for ending in &scene.certificates {
+        causes.push(State::Attention {
+            cause: ending.clone(),
+        });
+    }
     causes
 }
 
@@ -218,6 +238,9 @@ fn analysing(running: &Running, scene: &Scene) -> State {
 }
 
 fn ready(scene: &Scene) -> State {
+    if scene.untested {
+        return State::Starting;
+    }
     let last = scene
         .recent
         .iter()
@@ -227,10 +250,8 @@ fn ready(scene: &Scene) -> State {
     }
 }
 
-/// No study was made before the program was; a clock that says so has lost its battery.
 fn clock_is_sane() -> bool {
-    const BUILT_AFTER: i64 = 1_790_000_000_000;
-    clock::now_ms() > BUILT_AFTER
+    clock::now_ms() > clock::BUILT_AFTER_MS
 }
 
 /// "Doe^Jane" becomes "J.D.", "123456" its last three characters.
@@ -341,6 +362,28 @@ mod tests {
             compose(&scene, &config, "", Duration::from_secs(1)).hidden_causes,
             1
         );
+    }
+
+    #[test]
+    fn a_certificate_that_ends_hides_no_result() {
+        let config = Config::parse("").unwrap();
+        let mut scene = Scene {
+            last: Some((
+                done(Some(ResultWord::Cap)),
+                study("A^B", "1"),
+                Duration::ZERO,
+            )),
+            certificates: vec!["The TLS certificate ends in 3 days".into()],
+            ..Scene::default()
+        };
+        let status = compose(&scene, &config, "", Duration::from_secs(1));
+        assert!(matches!(status.state, State::Result { .. }));
+        assert_eq!(status.hidden_causes, 1);
+        scene.last = None;
+        let State::Attention { cause } = compose(&scene, &config, "", Duration::ZERO).state else {
+            panic!("it is not told");
+        };
+        assert!(cause.contains("in 3 days"));
     }
 
     #[test]

@@ -85,6 +85,45 @@ pub fn learning(language: Language, until: &str) -> String {
     }
 }
 
+/// The board has throttled itself.
+#[must_use]
+pub fn hot(language: Language, degrees: u8) -> String {
+    match language {
+        Language::English => {
+            format!("Slow, it is hot: {degrees} °C inside. Please free the vents.")
+        }
+        Language::German => {
+            format!("Langsam, es ist heiß: {degrees} °C im Gerät. Bitte die Lüftung frei machen.")
+        }
+        Language::Spanish => {
+            format!("Lento por calor: {degrees} °C en el equipo. Despeje la ventilación.")
+        }
+        Language::French => {
+            format!("Lent, il fait chaud\u{a0}: {degrees} °C à l'intérieur. Dégagez les aérations.")
+        }
+        Language::Persian => {
+            format!("کند به علت گرما: دمای داخل {degrees} درجه است. جلوی دریچه‌ها را باز کنید.")
+        }
+    }
+}
+
+/// The association broke, or never ended.
+pub const INTERRUPTED: Phrase = Phrase {
+    en: "The sending of this study was interrupted; images may be missing.",
+    de: "Das Senden dieser Untersuchung wurde unterbrochen; es können Bilder fehlen.",
+    es: "El envío de este estudio se interrumpió; pueden faltar imágenes.",
+    fr: "L'envoi de cet examen a été interrompu\u{a0}; des images peuvent manquer.",
+    fa: "ارسال این اسکن قطع شد؛ ممکن است تصاویری نباشند.",
+};
+/// Images still came when the longest wait was over.
+pub const STILL_COMING: Phrase = Phrase {
+    en: "Images still came when the longest wait was over; images may be missing.",
+    de: "Nach der längsten Wartezeit kamen noch Bilder; es können Bilder fehlen.",
+    es: "Seguían llegando imágenes tras la espera máxima; pueden faltar imágenes.",
+    fr: "Des images arrivaient encore après l'attente maximale\u{a0}; il peut en manquer.",
+    fa: "پس از بیشترین زمان انتظار هنوز تصویر می‌آمد؛ ممکن است تصاویری نباشند.",
+};
+
 /// What the caller did, in the words of [`wrong_title`] or [`not_listed`].
 #[must_use]
 pub fn refused(language: Language, what: &str) -> String {

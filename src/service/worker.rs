@@ -5,25 +5,30 @@
 
 use super::analyse::{Analysis, Images, analyse, analyse_with};
 use super::early::Early;
+use super::selftest::{self, Tested};
 use super::source::source;
 use super::{clock, files, said, words};
 use crate::base::disk::{self, Disk};
 use crate::base::ident::ReportNo;
 use crate::base::language::Language;
 use crate::config::Config;
-use crate::finding::Decision;
+use crate::finding::{Caveat, Decision};
 use crate::infer::{Bundle, Progress};
 use crate::report::dicom::{Reference, Source};
-use crate::report::{self, CheckRow, ModelFacts, Outcome, Report};
+use crate::report::{self, ModelFacts, Outcome, Report};
 use crate::status::{self, ResultWord};
-use crate::store::{NewObject, NewResult, Standing, Store, StoreError};
+use crate::store::{NewEvent, NewObject, NewResult, SelfTest, Standing, Store, StoreError};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs of one input that may begin. The second covers a power cut in the first.
 const MOST_ATTEMPTS: u32 = 2;
+
+/// Why a model whose goldens are met is not used.
+const DOUBT: &str = "the last self-test failed";
 
 /// Side of the picture that the wall shows beside a result, in pixels.
 const MAP_SIDE: usize = 240;
@@ -67,6 +72,8 @@ pub struct Worker {
     pub store: Store,
     pub model: Arc<Trusted>,
     pub early: Early,
+    /// The last self-test through phantoms failed: what this model says is not to be trusted.
+    pub doubt: Arc<AtomicBool>,
 }
 
 impl Done {
@@ -131,7 +138,10 @@ impl Worker {
             let stopped = "An internal error stopped the analysis twice: code CRASH";
             analyse(&images, Err(stopped), &self.config.limits, &())
         } else {
-            let model = (*self.model).as_ref().map_err(String::as_str);
+            let model = match &*self.model {
+                Ok(_) if self.doubt.load(Ordering::Relaxed) => Err(DOUBT),
+                model => model.as_ref().map_err(String::as_str),
+            };
             analyse_with(&images, model, &self.config.limits, progress, ready)
         };
         if analysis.planes_ready > 0 {
@@ -148,6 +158,11 @@ impl Worker {
                 .push(said::resent(aside, Language::English));
             analysis.said.resent = aside;
         }
+        let sending = self.store.sending(study_uid)?;
+        if let Some(caveat) = said::sending(sending, Language::English) {
+            analysis.caveats.insert(0, caveat);
+        }
+        analysis.said.sending = Some(sending);
         // The same images again would not be here: see `service::desk`.
         analysis.checks.push(said::new(Language::English));
         analysis.said.new = true;
@@ -170,6 +185,31 @@ impl Worker {
                     log::warn!("an attempt stays counted: {trouble}");
                 }
             })
+    }
+
+    /// Sends the phantoms through, and keeps how it went. Nothing when it gave way to a study, or
+    /// where there is no model to test.
+    pub fn test(&self, progress: &dyn Progress) -> Option<Tested> {
+        let bundle = (*self.model).as_ref().ok()?;
+        let tested = selftest::run(&self.config, bundle, progress).ok()?;
+        let words = tested.words();
+        if tested.good() {
+            log::info!("self-test passed after {:.1} s: {words}", tested.seconds);
+        } else {
+            log::error!("self-test failed: {words}");
+        }
+        self.doubt.store(!tested.good(), Ordering::Relaxed);
+        let row = SelfTest {
+            at_ms: clock::now_ms(),
+            good: tested.good(),
+            words,
+            ran_ms: self.store.running_ms(),
+            seconds: tested.seconds,
+        };
+        if let Err(trouble) = self.store.self_test(&row, &tested.steps) {
+            log::error!("the self-test cannot be kept: {trouble}");
+        }
+        Some(tested)
     }
 
     fn finish(
@@ -244,6 +284,10 @@ impl Worker {
                 .unwrap_or_default(),
             sums_sha256: sums,
             objects: self.queued(number, objects),
+            event: self.config.broker.as_ref().map(|broker| {
+                let (key, body) = report::event::event(&report, &broker.name);
+                NewEvent { key, body }
+            }),
         })?;
         Ok(Done {
             study_uid: study_uid.into(),
@@ -253,7 +297,7 @@ impl Worker {
             action,
             map,
             demonstration: report.model.demonstration,
-            note: first_warning(&report.checks),
+            note: note(&report),
             seconds,
             new: true,
         })
@@ -343,10 +387,15 @@ impl Worker {
     }
 }
 
-/// The words of the first warning; empty without one.
-fn first_warning(checks: &[CheckRow]) -> String {
-    let warned = checks.iter().find(|row| row.verdict == "warn");
-    warned.map(|row| row.words.clone()).unwrap_or_default()
+/// What the wall says beside a result: that images may be missing, or the first warning; mostly
+/// nothing.
+fn note(report: &Report) -> String {
+    let broken =
+        |caveat: &&Caveat| [said::INTERRUPTED, said::LONGEST].contains(&caveat.code.as_str());
+    let missing = report.caveats.iter().find(broken).map(|c| &c.words);
+    let warned = report.checks.iter().find(|row| row.verdict == "warn");
+    let words = missing.or(warned.map(|row| &row.words));
+    words.cloned().unwrap_or_default()
 }
 
 /// A run as a report of now.
@@ -432,7 +481,7 @@ fn digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     report::hex(&hash.finalize())
 }
 
-fn word(outcome: &Outcome) -> Option<ResultWord> {
+pub(super) fn word(outcome: &Outcome) -> Option<ResultWord> {
     match outcome {
         Outcome::Analysed(analysed) => Some(match analysed.decision {
             Decision::Control => ResultWord::Control,

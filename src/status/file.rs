@@ -6,6 +6,7 @@
 //! kept; what must be kept goes through `base::disk`.
 
 use super::{SCHEMA, Status};
+use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -39,24 +40,7 @@ impl Status {
     /// # Errors
     /// [`StatusError`] when the file is missing, cannot be read, or holds something else.
     pub fn read(path: &Path) -> Result<Self, StatusError> {
-        let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StatusError::Missing,
-            _ => StatusError::Io(error),
-        })?;
-        let mut text = Vec::new();
-        file.take(LARGEST + 1)
-            .read_to_end(&mut text)
-            .map_err(StatusError::Io)?;
-        if text.len() as u64 > LARGEST {
-            return Err(StatusError::TooLong);
-        }
-        // The number first: another layout must be called so, not "missing field".
-        let value: serde_json::Value =
-            serde_json::from_slice(&text).map_err(StatusError::NotAStatus)?;
-        match value.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(schema) if schema != u64::from(SCHEMA) => Err(StatusError::OtherSchema(schema)),
-            _ => serde_json::from_value(value).map_err(StatusError::NotAStatus),
-        }
+        read(path)
     }
 
     /// Replaces the file with this status.
@@ -66,6 +50,28 @@ impl Status {
     pub fn write(&self, path: &Path) -> Result<(), StatusError> {
         let text = serde_json::to_vec(self).map_err(|e| StatusError::Write(e.into()))?;
         replace(path, &text).map_err(StatusError::Write)
+    }
+}
+
+/// Reads a small file of this layout.
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, StatusError> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StatusError::Missing,
+        _ => StatusError::Io(error),
+    })?;
+    let mut text = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut text)
+        .map_err(StatusError::Io)?;
+    if text.len() as u64 > LARGEST {
+        return Err(StatusError::TooLong);
+    }
+    // The number first: another layout must be called so, not "missing field".
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).map_err(StatusError::NotAStatus)?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(schema) if schema != u64::from(SCHEMA) => Err(StatusError::OtherSchema(schema)),
+        _ => serde_json::from_value(value).map_err(StatusError::NotAStatus),
     }
 }
 

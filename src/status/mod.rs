@@ -4,6 +4,7 @@
 //! as the wall may see, and `place` decides whether even that is drawn (product spec 2.2).
 
 pub mod file;
+pub mod page;
 
 pub use file::StatusError;
 
@@ -157,7 +158,9 @@ pub struct Strip {
     /// "11112 SCANSIDE", what a console must be set to.
     pub address: String,
     pub disk: Health,
-    pub disk_used_percent: u8,
+    /// None while nobody knows.
+    #[serde(default)]
+    pub disk_used_percent: Option<u8>,
     pub clock: Health,
     pub pacs: Health,
     /// "covidctnet-128 1.0".

@@ -15,9 +15,12 @@ use std::fmt::Write as _;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     Start,
+    Stop,
     Configure,
     Update,
     Receive,
+    /// A study has stopped arriving.
+    Complete,
     Refuse,
     Result,
     Export,
@@ -27,12 +30,33 @@ pub enum Event {
 }
 
 impl Event {
+    const ALL: [Event; 12] = [
+        Event::Start,
+        Event::Stop,
+        Event::Configure,
+        Event::Update,
+        Event::Receive,
+        Event::Complete,
+        Event::Refuse,
+        Event::Result,
+        Event::Export,
+        Event::Transfer,
+        Event::Delete,
+        Event::Feedback,
+    ];
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.word() == word)
+    }
+
     fn word(self) -> &'static str {
         match self {
             Event::Start => "start",
+            Event::Stop => "stop",
             Event::Configure => "configure",
             Event::Update => "update",
             Event::Receive => "receive",
+            Event::Complete => "complete",
             Event::Refuse => "refuse",
             Event::Result => "result",
             Event::Export => "export",
@@ -46,6 +70,9 @@ impl Event {
 /// Refused callers are told at most this often: whoever calls all day must not fill the disk. Each
 /// call stands in the association history.
 const REFUSALS_MS: i64 = 10 * 60 * 1000;
+
+/// What a row says at its end that tells of a UID that is taken.
+pub(super) const MIXED_UP: &str = "instances whose UID is that of another one";
 
 /// What the chain begins with.
 const BEFORE_ALL: &str = "scanside";
@@ -134,8 +161,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn audit_mixed_up(&self, who: &str, count: u64, at_ms: i64) -> Result<(), StoreError> {
-        let what = format!("{count} instances whose UID is that of another one");
-        self.run(|c| note(c, Event::Refuse, who, &what, at_ms))
+        let what = format!("{count} {MIXED_UP}");
+        self.run(|c| {
+            let t = c.transaction()?;
+            note(&t, Event::Refuse, who, &what, at_ms)?;
+            t.commit()
+        })
     }
 
     /// The box has started with this software and these settings; what has changed since the last
@@ -155,7 +186,7 @@ impl Store {
             for (event, what) in [(Event::Update, &software), (Event::Configure, &settings)] {
                 let last: Option<String> = t
                     .query_row(
-                        "SELECT what FROM audit WHERE event=?1 ORDER BY seq DESC LIMIT 1",
+                        "SELECT what FROM audit WHERE event=?1 AND who='serve' ORDER BY seq DESC LIMIT 1",
                         [event.word()],
                         |row| row.get(0),
                     )
@@ -165,6 +196,32 @@ impl Store {
                 }
             }
             note(&t, Event::Start, "serve", &software, at_ms)?;
+            t.commit()
+        })
+    }
+}
+
+impl Store {
+    /// What became of a model that was brought.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_model(&self, words: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.run(|c| {
+            let t = c.transaction()?;
+            note(&t, Event::Update, "model", words, at_ms)?;
+            t.commit()
+        })
+    }
+
+    /// The box ends as it should. Where its power went there is no such row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_stop(&self, software: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.run(|c| {
+            let t = c.transaction()?;
+            note(&t, Event::Stop, "serve", software, at_ms)?;
             t.commit()
         })
     }

@@ -5,8 +5,9 @@
 //! is written as it comes, so that what was delivered is not sent again.
 
 use super::audit::{self, Event};
+use super::history::Records;
 use super::writer::{Store, StoreError};
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 /// An object of a report, as it joins the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -390,6 +391,44 @@ impl Store {
                 [now_ms],
             )
         })
+    }
+}
+
+/// How many objects stand where on their way to one destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    pub open: u64,
+    /// Of those, tried and waiting for long; or left to a person.
+    pub late: u64,
+    /// Refused by the destination.
+    pub failed: u64,
+    pub done: u64,
+}
+
+impl Records {
+    /// The queue of a destination. What was tried and has waited since before `since_ms` is late.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn queue(&self, destination: &str, since_ms: i64) -> Result<Queue, StoreError> {
+        let sql = format!(
+            "SELECT sum({OPEN}), sum(state='manual' OR ({OPEN} AND tries>0 AND entered<?2)), \
+             sum(state='failed'), sum(state IN ('delivered', 'committed')) \
+             FROM deliveries WHERE destination=?1"
+        );
+        let queue = |row: &Row<'_>| {
+            let count = |at| -> rusqlite::Result<u64> {
+                Ok(row.get::<_, Option<i64>>(at)?.unwrap_or(0).unsigned_abs())
+            };
+            Ok(Queue {
+                open: count(0)?,
+                late: count(1)?,
+                failed: count(2)?,
+                done: count(3)?,
+            })
+        };
+        let c = self.connection();
+        Ok(c.query_row(&sql, params![destination, since_ms], queue)?)
     }
 }
 

@@ -199,14 +199,14 @@ mod tests {
         use super::super::Records;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scanside.db");
-        Store::open(&path)
-            .unwrap()
-            .audit_start("a 1", "x", 1)
-            .unwrap();
-        let c = rusqlite::Connection::open(&path).unwrap();
-        // Back to what version 7 had.
-        c.execute_batch("DROP TABLE feedback; PRAGMA user_version=7;")
-            .unwrap();
+        let c = super::super::writer::older(&path, 7);
+        for (event, what) in [
+            (Event::Update, "a 1"),
+            (Event::Configure, "x"),
+            (Event::Start, "a 1"),
+        ] {
+            audit::note(&c, event, "serve", what, 1).unwrap();
+        }
         drop(c);
         let store = Store::open(&path).unwrap();
         store.audit_start("a 2", "x", 2).unwrap();

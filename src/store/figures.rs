@@ -17,6 +17,10 @@ pub struct Figures {
     pub deliveries: Vec<(String, String, u64)>,
     /// "agree" or "disagree", and count.
     pub opinions: Vec<(String, u64)>,
+    /// Collector, and rows of the audit trail that it has not taken.
+    pub untold: Vec<(String, u64)>,
+    /// "waiting" or "refused", and count of events.
+    pub events: Vec<(String, u64)>,
 }
 
 impl Store {
@@ -61,6 +65,11 @@ impl Store {
                     "SELECT iif(agrees, 'agree', 'disagree'), count(*) FROM feedback \
                      GROUP BY 1 ORDER BY 1",
                 )?,
+                untold: pairs(
+                    "SELECT address, (SELECT count(*) FROM audit WHERE seq > told) \
+                     FROM collectors ORDER BY 1",
+                )?,
+                events: pairs("SELECT state, count(*) FROM outbox GROUP BY 1 ORDER BY 1")?,
             })
         })
     }

@@ -155,6 +155,22 @@ impl Records {
         Ok(Self(connection))
     }
 
+    /// Copies the whole database to `target`, consistent while the box works on.
+    ///
+    /// # Errors
+    /// When the copy cannot be written.
+    pub fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        Ok(super::writer::copy(&self.0, target)?)
+    }
+
+    /// Number and folder of the finished reports, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn finished_reports(&self) -> Result<Vec<(u32, String)>, StoreError> {
+        Ok(super::work::finished_reports(&self.0)?)
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.0
     }

@@ -7,25 +7,35 @@
 mod audit;
 mod commitment;
 mod delivery;
+mod export;
 mod feedback;
 mod figures;
 mod history;
+mod outbox;
 mod received;
 mod retention;
+mod selftest;
+mod sending;
+mod told;
 mod work;
 mod writer;
 
-pub use audit::{AuditRow, Audited};
+pub use audit::{AuditRow, Audited, Event as AuditEvent};
 pub use commitment::{
     Basis, Decision, Due, Entered, Held, MOST_OPEN as MOST_OPEN_COMMITMENTS, NewCommitment, Stage,
     Wanted,
 };
 pub use delivery::{Delivery, Errand, Fate, NewObject, ObjectName, Parcel};
+pub use export::{NewExport, NewReceipt};
 pub use feedback::{Entered as EnteredFeedback, Judged, Opinion};
 pub use figures::Figures;
 pub use history::{Call, Records, Stranger};
+pub use outbox::{NewEvent, OutEvent, Outbox};
 pub use received::{InstancePlace, Kept, Known, NewInstance, StoredInstance, Versions};
 pub use retention::{Overdue, Purge, Retention};
+pub use selftest::{SelfTest, SelfTestStep};
+pub use sending::Sending;
+pub use told::{AuditStudy, Collector, Tale};
 pub use work::{NewResult, Standing, StudyRow, StudyState};
 pub use writer::{Store, StoreError};
 

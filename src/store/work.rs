@@ -69,6 +69,8 @@ pub struct NewResult {
     pub json: String,
     pub sums_sha256: String,
     pub objects: Vec<super::NewObject>,
+    /// For the broker, where there is one.
+    pub event: Option<super::NewEvent>,
 }
 
 const STUDY: &str = "SELECT s.study_uid, s.state, s.changed, s.patient_name, s.patient_id,
@@ -158,6 +160,15 @@ impl Store {
         self.run(move |c| {
             let t = c.transaction()?;
             change(&t, &uid, state, &why, (at_ms, ran))?;
+            if state == StudyState::Queued {
+                let images: i64 = t.query_row(
+                    "SELECT count(DISTINCT sop_uid) FROM instances WHERE study_uid=?1",
+                    [&uid],
+                    |row| row.get(0),
+                )?;
+                let what = format!("study {uid}, {images} images");
+                audit::note(&t, Event::Complete, "serve", &what, at_ms)?;
+            }
             t.commit()
         })
     }
@@ -338,6 +349,11 @@ impl Store {
                 state.word()
             );
             audit::note(&t, Event::Result, "serve", &what, new.made_ms)?;
+            if let Some(event) = &new.event
+                && !super::outbox::enter(&t, event, new.made_ms)?
+            {
+                log::error!("the broker has been away for too long: the oldest event is gone");
+            }
             let objects = &new.objects;
             super::delivery::enter(&t, new.report, &new.study_uid, objects, new.made_ms)?;
             // An image that came while the run went on has taken the study out of this state, and
@@ -382,55 +398,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn finished_reports(&self) -> Result<Vec<(u32, String)>, StoreError> {
-        self.run(|c| {
-            c.prepare(
-                "SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number",
-            )?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect()
-        })
+        self.run(|c| finished_reports(c))
     }
+}
 
-    /// One report copied to a stick or another folder, or the sentence why not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn exported(
-        &self,
-        report: u32,
-        at_ms: i64,
-        target: &str,
-        folder: &str,
-        words: &str,
-    ) -> Result<(), StoreError> {
-        let (target, folder, words) = (target.to_owned(), folder.to_owned(), words.to_owned());
-        self.run(move |c| {
-            let t = c.transaction()?;
-            t.execute(
-                "INSERT INTO exports (report, at, target, folder, words) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![report, at_ms, target, folder, words],
-            )?;
-            let what = format!("report {report} to {target}, folder {folder}: {words}");
-            audit::note(&t, Event::Export, "export", &what, at_ms)?;
-            t.commit()
-        })
-    }
-
-    /// The outcome of a self-test.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn self_test(&self, good: bool, words: &str, at_ms: i64) -> Result<(), StoreError> {
-        let words = words.to_owned();
-        self.run(move |c| {
-            c.execute(
-                "INSERT INTO self_tests (at, good, words) VALUES (?1, ?2, ?3)",
-                params![at_ms, good, words],
-            )
-            .map(drop)
-        })
-    }
+pub(super) fn finished_reports(c: &rusqlite::Connection) -> rusqlite::Result<Vec<(u32, String)>> {
+    c.prepare("SELECT number, folder FROM reports WHERE finished IS NOT NULL ORDER BY number")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Moves a study, at a time of the wall clock and of [`Store::running_ms`].
@@ -475,6 +450,7 @@ pub(crate) mod tests {
             json: "{}".into(),
             sums_sha256: "s".into(),
             objects: Vec::new(),
+            event: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -18,6 +18,9 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/006.sql"),
     include_str!("schema/007.sql"),
     include_str!("schema/008.sql"),
+    include_str!("schema/009.sql"),
+    include_str!("schema/010.sql"),
+    include_str!("schema/011.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a
@@ -60,7 +63,7 @@ impl Store {
         // writer once the other one has committed, whatever the timeout.
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         prepare(&connection)?;
-        migrate(&mut connection)?;
+        migrate(&mut connection, &MIGRATIONS)?;
         let sum = "SELECT ms FROM running";
         let running = Running {
             before_ms: connection.query_row(sum, [], |row| row.get(0))?,
@@ -71,6 +74,12 @@ impl Store {
             connection,
             running,
         })
+    }
+
+    /// The number of the layout that this program writes.
+    #[must_use]
+    pub fn layout() -> u32 {
+        MIGRATIONS.len() as u32
     }
 
     /// Milliseconds that the box has run since it was set up. Nobody can set this clock; it stands
@@ -122,13 +131,14 @@ impl Store {
     /// # Errors
     /// When the copy cannot be written.
     pub fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
-        let target = target.to_owned();
-        self.run(move |connection| {
-            let mut copy = Connection::open(target)?;
-            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-            backup.run_to_completion(256, std::time::Duration::ZERO, None)
-        })
+        self.run(|connection| copy(connection, target))
     }
+}
+
+pub(super) fn copy(from: &Connection, target: &Path) -> rusqlite::Result<()> {
+    let mut copy = Connection::open(target)?;
+    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
+    backup.run_to_completion(256, std::time::Duration::ZERO, None)
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {
@@ -145,14 +155,14 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
+    let known = scripts.len() as i64;
     let layout = |c: &Connection| c.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: i64 = layout(connection)?;
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for (version, script) in (1..).zip(MIGRATIONS) {
+    for (version, script) in (1..).zip(scripts) {
         let step = connection.transaction()?;
         // Asked again under the lock: the other process may be migrating as well.
         if layout(&step)? >= version {
@@ -165,6 +175,15 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         step.commit()?;
     }
     Ok(())
+}
+
+/// A database as an earlier version of the program left it.
+#[cfg(test)]
+pub(super) fn older(path: &Path, version: usize) -> Connection {
+    let mut connection = Connection::open(path).unwrap();
+    prepare(&connection).unwrap();
+    migrate(&mut connection, &MIGRATIONS[..version]).unwrap();
+    connection
 }
 
 #[cfg(test)]

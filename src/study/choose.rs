@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(choice.others, [1]);
         assert_eq!(
             choice.why.words(Language::English),
-            "The best of 2 usable series: axial, no contrast in the header, slices every 2 mm, \
+            "Best of 2 usable series: axial, no contrast in the header, every 2 mm, \
              kernel not known, 100 slices."
                 .replace("kernel not known", "soft kernel")
         );

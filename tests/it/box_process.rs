@@ -120,6 +120,13 @@ impl Home {
         self.begin(command)
     }
 
+    /// The same as systemd would, which listens at `notify` and starts it again after its end.
+    pub fn start_notifying(&self, notify: &Path) -> BoxProcess {
+        let mut command = self.serve("127.0.0.1:0");
+        command.env("NOTIFY_SOCKET", notify);
+        self.begin(command)
+    }
+
     fn begin(&self, mut command: Command) -> BoxProcess {
         let log = std::fs::File::options()
             .create(true)
@@ -352,6 +359,18 @@ impl BoxProcess {
     }
 
     /// Ends it as a power cut would.
+    /// Waits until it ends by itself.
+    pub fn ends(mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");

@@ -1,7 +1,7 @@
 //! Storage commitment with other people's consoles and archives, and with the box killed in
 //! between: every request is answered once, and with the truth.
 
-mod orthanc;
+pub mod orthanc;
 
 use crate::beside::{Beside, deliver, free_port, wait_for_port};
 use crate::box_process::{BoxProcess, Home, output, program};

@@ -1,9 +1,11 @@
 //! Real studies of real scanners through the whole program. Nobody of us made them.
 
-use super::peers;
+use super::box_process::{model, output, program};
+use super::{objects, peers};
 use scanside::delivery::object::{Item, collect};
 use scanside::infer::Bundle;
 use scanside::report::Outcome;
+use scanside::report::dicom::Kind;
 use scanside::service::analyse::{Images, analyse};
 use scanside::service::files::read_folder;
 use std::path::PathBuf;
@@ -81,6 +83,38 @@ fn every_study_ends_with_a_result() {
                 assert_eq!(found.key_images.len(), 6, "{}", study.display());
             }
             Outcome::NotAnalysed { reason, .. } => panic!("{}: {reason}", study.display()),
+        }
+    }
+}
+
+/// What dciodvfy, dcm2pdf, pydicom and highdicom say of the objects of three real scanners' studies and of
+/// a whole phantom, as the command writes them.
+#[test]
+fn the_objects_of_real_studies_and_of_a_phantom_are_sound() {
+    let Some(mut studies) = studies() else { return };
+    let _turn = super::box_process::turn();
+    let phantom = tempfile::tempdir().unwrap();
+    let make = "--class covid19 --seed 5 --matrix 256 --thickness 2 --spacing 2";
+    let mut command = program();
+    command.arg("phantom").args(make.split(' '));
+    let made = output(command.arg(phantom.path()));
+    assert!(made.status.success());
+    studies.folders.push(phantom.path().to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    std::fs::write(&settings, format!("model = {:?}\n", model())).unwrap();
+    for study in &studies.folders {
+        let out = tempfile::tempdir().unwrap();
+        let mut analyse = program();
+        analyse.arg("analyse").arg(study).arg("--report");
+        let said = output(analyse.arg(out.path()).arg("--config").arg(&settings));
+        assert!(said.status.success(), "{}: {said:?}", study.display());
+        for kind in Kind::ALL {
+            objects::conforms(&out.path().join(kind.file()));
+        }
+        objects::same_pdf(out.path());
+        if let Some(verdict) = objects::judged(out.path(), &Kind::ALL) {
+            assert!(verdict["raised"].as_u64().unwrap() > 0, "{verdict}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod callers;
 mod certificates;
 mod dcmtk;
+mod delays;
 mod everything;
 pub mod hostile;
 mod matrix;

@@ -282,7 +282,7 @@ fn the_json_is_what_its_schema_says() {
 }
 
 /// A JSON schema, as far as ours uses one. A keyword that is not known here is a failure.
-fn hold(value: &Value, schema: &Value, at: &str, complaints: &mut Vec<String>) {
+pub fn hold(value: &Value, schema: &Value, at: &str, complaints: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().unwrap() {
         let holds = match keyword.as_str() {
             "$schema" | "$id" | "title" | "description" => true,

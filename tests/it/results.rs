@@ -134,7 +134,7 @@ fn pauses(count: usize) -> String {
 }
 
 /// Puts finished reports into the state, as the worker does, and says which objects are theirs.
-fn queue(home: &Home, reports: u32, destination: &str) -> Vec<String> {
+pub fn queue(home: &Home, reports: u32, destination: &str) -> Vec<String> {
     let store = Store::open(&home.state().join("scanside.db")).unwrap();
     let study = source().study();
     let image = NewInstance {
@@ -190,6 +190,7 @@ fn queue(home: &Home, reports: u32, destination: &str) -> Vec<String> {
             json: "{}".into(),
             sums_sha256: "s".into(),
             objects,
+            event: None,
         };
         store.finish(result).unwrap();
     }

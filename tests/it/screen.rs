@@ -4,6 +4,7 @@
 //! every state at every size into a folder, to be looked at.
 
 mod languages;
+mod service;
 mod states;
 
 use scanside::base::language::Language;
@@ -79,13 +80,13 @@ fn nothing_overlaps_and_nothing_is_clipped_in_any_state_at_any_size() {
     for (name, signal) in states().into_iter().chain(hostile_states()) {
         for panel in SIZES {
             let items = compose(&signal, Some(map.size()), panel, NOW);
-            fits(name, &items, panel);
+            stands_free(name, panel, &items);
         }
     }
 }
 
-/// Each text stays in its room, everything on the panel, and nothing on anything else.
-fn fits(name: &str, items: &[Item], panel: PanelSize) {
+/// Every item is on the panel, every text in its room, and none on another.
+fn stands_free(name: &str, panel: PanelSize, items: &[Item]) {
     let mut taken: Vec<(String, Area)> = Vec::new();
     for item in items {
         let (what, area) = match item {
@@ -134,37 +135,44 @@ fn fits(name: &str, items: &[Item], panel: PanelSize) {
 fn every_text_stands_on_the_ground_it_was_mixed_for_with_seven_to_one() {
     for (name, signal) in states() {
         let panel = PanelSize::SEVEN_INCH;
-        let mut grounds: Vec<(Area, _)> = Vec::new();
-        for item in compose(&signal, Some((320, 320)), panel, NOW) {
-            match item {
-                Item::Fill { area, colour } => grounds.push((area, colour)),
-                Item::Text {
-                    text,
-                    style,
-                    x,
-                    baseline,
-                    ink,
-                    ..
-                } => {
-                    let area = ink_of(&text, style, x, baseline);
-                    let under = grounds.iter().rev().find(|(fill, _)| overlap(*fill, area));
-                    let (fill, colour) = under.expect("a text stands on something");
-                    assert!(
-                        within(area, *fill),
-                        "{name}: {text:?} stands on two grounds"
-                    );
-                    assert_eq!(*colour, ink.ground, "{name}: {text:?}");
-                    let contrast = contrast(ink.text, ink.ground);
-                    assert!(contrast >= 7.0, "{name}: {text:?} has {contrast:.1}:1");
-                }
-                _ => {}
+        can_be_read(name, &compose(&signal, Some((320, 320)), panel, NOW));
+    }
+}
+
+fn can_be_read(name: &str, items: &[Item]) {
+    let mut grounds: Vec<(Area, _)> = Vec::new();
+    for item in items {
+        match item {
+            Item::Fill { area, colour } => grounds.push((*area, *colour)),
+            Item::Text {
+                text,
+                style,
+                x,
+                baseline,
+                ink,
+                ..
+            } => {
+                let area = ink_of(text, *style, *x, *baseline);
+                let under = grounds.iter().rev().find(|(fill, _)| overlap(*fill, area));
+                let (fill, colour) = under.expect("a text stands on something");
+                assert!(
+                    within(area, *fill),
+                    "{name}: {text:?} stands on two grounds"
+                );
+                assert_eq!(*colour, ink.ground, "{name}: {text:?}");
+                let contrast = contrast(ink.text, ink.ground);
+                assert!(contrast >= 7.0, "{name}: {text:?} has {contrast:.1}:1");
             }
+            _ => {}
         }
     }
 }
 
 fn texts(signal: &Signal, panel: PanelSize) -> Vec<String> {
-    let items = compose(signal, Some((320, 320)), panel, NOW);
+    texts_of(compose(signal, Some((320, 320)), panel, NOW))
+}
+
+fn texts_of(items: Vec<Item>) -> Vec<String> {
     let text = |item| match item {
         Item::Text { text, .. } => Some(text),
         _ => None,
@@ -317,34 +325,53 @@ fn the_pictures_are_those_that_were_looked_at() {
         "not_analysed",
         "no_signal_stale",
     ];
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let album = std::env::var_os("SCANSIDE_SCREENS").map(PathBuf::from);
     let mut wrong = Vec::new();
     for (name, signal) in states() {
         for panel in SIZES {
-            let file = format!("{name}_{}x{}.png", panel.px.0, panel.px.1);
             let kept = panel == SIZES[1]
                 || (everywhere.contains(&name) && [SIZES[0], SIZES[4]].contains(&panel));
-            if !kept && album.is_none() {
-                continue;
-            }
-            let picture = render(&signal, Some(&map), panel, NOW).to_png();
-            if let Some(album) = &album {
-                std::fs::write(album.join(&file), &picture).unwrap();
-            }
-            let golden = golden_folder().join(&file);
-            if kept && update {
-                std::fs::write(&golden, &picture).unwrap();
-            } else if kept {
-                let looked_at = std::fs::read(&golden).unwrap_or_default();
-                if looked_at.is_empty() || !alike(&looked_at, &picture) {
-                    let seen = std::env::temp_dir().join(&file);
-                    std::fs::write(&seen, &picture).unwrap();
-                    wrong.push(format!("{} is now {}", golden.display(), seen.display()));
-                }
-            }
+            let picture = || render(&signal, Some(&map), panel, NOW).to_png();
+            wrong.extend(differs(name, panel, kept, &picture));
         }
     }
+    none_differs(&wrong);
+}
+
+/// Compares a picture with the one that was looked at, if one is kept; says where both are. Writes
+/// it into an album, or in the golden's place, where that is asked for.
+fn differs(
+    name: &str,
+    panel: PanelSize,
+    kept: bool,
+    picture: &dyn Fn() -> Vec<u8>,
+) -> Option<String> {
+    let file = format!("{name}_{}x{}.png", panel.px.0, panel.px.1);
+    let album = std::env::var_os("SCANSIDE_SCREENS").map(PathBuf::from);
+    if !kept && album.is_none() {
+        return None;
+    }
+    let picture = picture();
+    if let Some(album) = &album {
+        std::fs::write(album.join(&file), &picture).unwrap();
+    }
+    if !kept {
+        return None;
+    }
+    let golden = golden_folder().join(&file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&golden, &picture).unwrap();
+        return None;
+    }
+    let looked_at = std::fs::read(&golden).unwrap_or_default();
+    if !looked_at.is_empty() && alike(&looked_at, &picture) {
+        return None;
+    }
+    let seen = std::env::temp_dir().join(&file);
+    std::fs::write(&seen, &picture).unwrap();
+    Some(format!("{} is now {}", golden.display(), seen.display()))
+}
+
+fn none_differs(wrong: &[String]) {
     assert!(
         wrong.is_empty(),
         "look at these, then run again with UPDATE_GOLDEN=1 if they are right:\n{}",
@@ -354,7 +381,8 @@ fn the_pictures_are_those_that_were_looked_at() {
 
 #[test]
 fn every_golden_belongs_to_a_state() {
-    let names: Vec<&str> = states().iter().map(|(name, _)| *name).collect();
+    let mut names: Vec<&str> = states().iter().map(|(name, _)| *name).collect();
+    names.extend(service::pages().iter().map(|(name, _)| *name));
     for file in std::fs::read_dir(golden_folder()).unwrap() {
         let file = file.unwrap().file_name().into_string().unwrap();
         let state = file.rsplit_once('_').map(|(state, _)| state);
@@ -398,7 +426,11 @@ fn one_picture(status_file: &Path) -> Vec<u8> {
     let file = status_file.with_file_name("screen.png");
     run(ScreenConfig {
         status_file: status_file.into(),
+        service_file: status_file.with_file_name("service.json"),
         sticks: status_file.with_file_name("sticks"),
+        input: status_file.with_file_name("input"),
+        button: None,
+        pin: None,
         panel: PanelChoice::Png {
             file: file.clone(),
             size: SIZES[0],

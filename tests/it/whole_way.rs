@@ -375,11 +375,12 @@ fn a_model_with_one_other_byte_is_refused_in_words() {
 
     let out = home.run("check", &[]);
     assert_eq!(out.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(said.contains("WRONG  model"), "{said}");
     assert!(said.contains("bcdu.onnx"), "{said}");
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     for file in files_below(from) {
         let target = to.join(file.strip_prefix(from).expect("below it"));
         std::fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");

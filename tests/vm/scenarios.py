@@ -190,6 +190,11 @@ def main_way(run):
         said = wait_for_stick(box, *ENDED)
         assert said["words"] == "SAFE TO REMOVE. 1 report copied and checked.", said
         picture_is_right(run, box, "3-stick")
+        # serve enters what the exporter has left, and takes it away.
+        receipts = "ls /var/lib/scanside-receipts"
+        eventually(lambda: not box.sh(receipts), 60, "serve takes the exporter's receipt")
+        told = box.sh("scanside audit show --config /etc/scanside/scanside.toml", 120)
+        assert re.search(r"export.*to stick \S+: SCANSIDE/R000001/REPORT.PDF, \d+ bytes", told), told
         exposures(run, box)
         box.pull(name)
         eventually(lambda: not stick_message(box)["state"], 60, "the message goes with the stick")
@@ -230,6 +235,8 @@ def faults(run):
         wait_for(box, READY)
         full_disk(run, box)
         sticks(run, box)
+        two_sticks(run, box)
+        keyboard(box)
         hung(run, box)
         first = box.sh("cat /etc/machine-id; journalctl --sync").strip()
         stopped_kernel(run, box)
@@ -307,6 +314,45 @@ def sticks(run, box):
     pulled(name)
     found = stick.read(yanked, run.folder / "yanked")
     assert sum(there.whole for there in found.values()) == 7, found
+
+
+def two_sticks(run, box):
+    """One of FAT and one of exFAT, put in at once: each gets every report, and each says so."""
+    first = stick.make(run.folder / "first.img", 128)
+    second = stick.make_exfat(run.folder / "second.img", 128)
+    names = [box.plug(first), box.plug(second)]
+    messages = "for f in /run/scanside-stick/*/status.json; do cat $f; done 2>/dev/null"
+
+    def said():
+        lines = [json.loads(line) for line in box.sh(messages, check=False).splitlines() if line.startswith("{")]
+        return lines if [line["state"] for line in lines] == ["safe_to_remove"] * 2 else None
+
+    for line in eventually(said, 600, "both sticks are written", 2):
+        assert "copied and checked" in line["words"], line
+    reports = box.sh("ls /var/lib/scanside/stick").split()
+    found = stick.read(first, run.folder / "first")
+    assert sorted(found) == reports and all(there.whole for there in found.values()), found
+    # mtools cannot read the other one, the box can.
+    device = box.sh("blkid -t TYPE=exfat -o device")
+    box.sh(f"mkdir -p /run/second && mount -t exfat -o ro {device} /run/second")
+    sums = "(cd /run/second/SCANSIDE && for r in R0*; do (cd $r && sha256sum --quiet -c SHA256SUMS && echo $r); done)"
+    assert box.sh(sums, 120).split() == reports
+    box.sh("umount /run/second")
+    for name in names:
+        box.pull(name)
+    left = "ls /run/scanside-stick/*/status.json 2>/dev/null"
+    eventually(lambda: not box.sh(left, check=False), 60, "the messages go with the sticks")
+    run.measured("two sticks at once, FAT and exFAT", f"{len(reports)} reports whole on each")
+
+
+def keyboard(box):
+    """A USB keyboard is turned away before a driver sees it."""
+    box.qmp("device_add", driver="usb-kbd", id="keyboard", bus="usb.0")
+    log = "journalctl -b -u usbguard --no-pager -o cat"
+    eventually(lambda: "target.new='reject'" in box.sh(log, 120), 60, "usbguard's word", 2)
+    names = box.sh("cat /sys/bus/usb/devices/*/product 2>/dev/null", check=False)
+    assert "QEMU USB Keyboard" not in names, names
+    box.qmp("device_del", id="keyboard")
 
 
 def hung(run, box):

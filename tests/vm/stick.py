@@ -31,6 +31,15 @@ def make(path, mib, bare=False, fill=0):
     return path
 
 
+def make_exfat(path, mib):
+    """A stick with exFAT and no table of partitions."""
+    path = pathlib.Path(path)
+    with open(path, "wb") as disk:
+        disk.truncate(mib * MIB)
+    subprocess.run(["mkfs.exfat", "-L", "SCANSIDE", str(path)], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
 def where(path, bare=False):
     """What mtools call the file system."""
     return str(path) if bare else f"{path}@@1M"

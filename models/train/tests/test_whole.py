@@ -93,7 +93,7 @@ class Whole(unittest.TestCase):
         settings.write_text(f'model = "{out}"\n')
         said = scanside("check", "--config", settings)
         self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
-        self.assertIn(f"model covidctnet-{size}", said.stdout)
+        self.assertRegex(said.stdout, rf"model +covidctnet-{size} ")
         study = tmp / "dicom" / rows[0]["path"]
         said = scanside("analyse", study, "--json", "--model", out)
         self.assertEqual(said.returncode, 0, said.stderr)

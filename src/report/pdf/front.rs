@@ -41,42 +41,43 @@ fn title(pen: &mut Pen, report: &Report) {
     pen.y = y + 34.0;
 }
 
-/// Lines at most that the values of the three columns take.
-const MOST: [usize; 3] = [4, 4, 2];
+/// Lines at most that the values of the three columns take. The second has the sentence on the choice of
+/// the series, which is to be whole.
+const MOST: [usize; 3] = [4, 5, 2];
+
+/// Between the columns.
+const GAP: f32 = 16.0;
+
+/// Room for the labels of a column.
+const LABEL: f32 = 52.0;
+
+/// Of a value.
+const FACT: f32 = 8.2;
+
+/// Width of a column.
+const COLUMN: f32 = (WIDTH - 2.0 * GAP) / 3.0;
 
 fn facts(pen: &mut Pen, report: &Report) {
-    const GAP: f32 = 16.0;
     let name = printable_name(pen, report.patient.name.reveal());
     let columns = words::facts(report, &name);
     let top = pen.y;
-    let column = (WIDTH - 2.0 * GAP) / 3.0;
     let mut bottom = top;
     // The English is the shortest.
     let more = usize::from(pen.language != Language::English);
     for (index, (facts, most)) in columns.iter().zip(MOST).enumerate() {
-        let x = LEFT + index as f32 * (column + GAP);
-        bottom = f32::max(
-            bottom,
-            fact_column(pen, (x, top), column, facts, most + more),
-        );
+        let x = LEFT + index as f32 * (COLUMN + GAP);
+        bottom = f32::max(bottom, fact_column(pen, (x, top), facts, most + more));
     }
     pen.y = bottom + 6.0;
 }
 
 /// Draws a column of facts; returns its lower end.
-fn fact_column(
-    pen: &mut Pen,
-    (x, top): (f32, f32),
-    width: f32,
-    facts: &[words::Fact],
-    most: usize,
-) -> f32 {
-    const LABEL: f32 = 52.0;
+fn fact_column(pen: &mut Pen, (x, top): (f32, f32), facts: &[words::Fact], most: usize) -> f32 {
     const LEADING: f32 = 10.2;
-    pen.stroke(&[(x, top), (x + width, top)], INK, 0.8, false);
+    pen.stroke(&[(x, top), (x + COLUMN, top)], INK, 0.8, false);
     let mut baseline = top + 11.5;
     for (label, value) in facts {
-        let set = pen.break_text(value, text(8.2, INK), width - LABEL, most);
+        let set = pen.break_text(value, text(FACT, INK), COLUMN - LABEL, most);
         baseline = pen.within(Role::Paragraph, |pen| {
             pen.text(x, baseline, LABEL - 4.0, label, text(7.0, GREY));
             pen.lines(x + LABEL, baseline, LEADING, &set)
@@ -287,4 +288,20 @@ fn triangle(pen: &mut Pen, x: f32, y: f32) {
     pen.outline_shape(&corners, INK, 2.4);
     pen.fill(x - 1.5, y - 7.0, 3.0, 12.0, INK);
     pen.fill(x - 1.5, y + 7.6, 3.0, 3.0, INK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::face::Faces;
+    use super::*;
+
+    /// The longest that `study::choose` says.
+    #[test]
+    fn the_sentence_on_the_choice_of_the_series_is_whole() {
+        let faces = Faces::load().unwrap();
+        let why = "Best of 12 usable series: axial, no contrast in the header, every 1.25 mm, \
+                   kernel not known, 1221 slices.";
+        let lines = faces.lines(why, text(FACT, INK), COLUMN - LABEL, MOST[1]);
+        assert_eq!(lines.join(" "), why);
+    }
 }

@@ -8,6 +8,7 @@
 
 mod face;
 mod queue;
+pub mod service;
 mod strip;
 mod tile;
 
@@ -149,21 +150,8 @@ pub fn compose_in(
     panel: PanelSize,
     now: Clock,
 ) -> Vec<Item> {
-    let whole = Area {
-        x: 0.0,
-        y: 0.0,
-        w: panel.px.0 as f32,
-        h: panel.px.1 as f32,
-    };
-    let unit = whole.w.min(whole.h);
-    let mut sheet = Sheet {
-        items: Vec::new(),
-        panel,
-        language,
-        whole,
-        unit,
-        margin: (unit * 0.052).round(),
-    };
+    let mut sheet = sheet(panel, language);
+    let whole = sheet.whole;
     let tile_end = (whole.h * 0.60).round();
     let queue_end = (whole.h * 0.85).round();
     tile::compose(&mut sheet, signal, map, whole.rows(0.0, tile_end));
@@ -175,6 +163,25 @@ pub fn compose_in(
         }
     }
     sheet.items
+}
+
+/// An empty list for a panel.
+fn sheet(panel: PanelSize, language: Language) -> Sheet {
+    let whole = Area {
+        x: 0.0,
+        y: 0.0,
+        w: panel.px.0 as f32,
+        h: panel.px.1 as f32,
+    };
+    let unit = whole.w.min(whole.h);
+    Sheet {
+        items: Vec::new(),
+        panel,
+        language,
+        whole,
+        unit,
+        margin: (unit * 0.052).round(),
+    }
 }
 
 /// Moves an item to the other side of a panel of this width. Nothing is turned: a shape, a picture

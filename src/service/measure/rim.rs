@@ -8,6 +8,7 @@
 
 use crate::base::grid::Spacing;
 use ndarray::{Array3, ArrayView2, Axis};
+use rayon::prelude::*;
 
 /// The walk stays this far inside, clear of the resampling at the very edge.
 const INSET: f32 = 2.5;
@@ -49,13 +50,14 @@ const LEAST_HEIGHT_MM: f64 = 15.0;
 const PADDED: f64 = 0.98;
 const EMPTY: f32 = 0.003;
 
+/// `path` goes around the picture, as [`path`] gives it.
 #[must_use]
-pub fn cut_at_side(unit: &Array3<f32>, spacing: Spacing) -> bool {
-    let path = path(unit);
+pub fn cut_at_side(unit: &Array3<f32>, path: &[(usize, usize)], spacing: Spacing) -> bool {
     let step = spacing.x.0.max(0.1);
-    let cut = unit
-        .axis_iter(Axis(0))
-        .filter(|slice| has_cut_lung(*slice, &path, step))
+    let slices: Vec<_> = unit.axis_iter(Axis(0)).collect();
+    let cut = slices
+        .into_par_iter()
+        .filter(|slice| has_cut_lung(*slice, path, step))
         .count();
     cut as f64 * spacing.z.0 >= LEAST_HEIGHT_MM
 }
@@ -77,17 +79,18 @@ fn is_round(unit: &Array3<f32>) -> bool {
         return false;
     }
     let centre = (nx as f32 - 1.0) / 2.0;
-    let outside = |y: usize, x: usize| {
-        let (dy, dx) = (y as f32 - centre, x as f32 - centre);
-        dy * dy + dx * dx > (centre + 2.0) * (centre + 2.0)
-    };
-    let (mut all, mut empty) = (0_usize, 0_usize);
-    for ((_, y, x), v) in unit.indexed_iter() {
-        if outside(y, x) {
-            all += 1;
-            empty += usize::from(*v <= EMPTY);
-        }
-    }
+    let outside: Vec<(usize, usize)> = (0..ny * nx)
+        .map(|k| (k / nx, k % nx))
+        .filter(|(y, x)| {
+            let (dy, dx) = (*y as f32 - centre, *x as f32 - centre);
+            dy * dy + dx * dx > (centre + 2.0) * (centre + 2.0)
+        })
+        .collect();
+    let empty: usize = unit
+        .axis_iter(Axis(0))
+        .map(|slice| outside.iter().filter(|at| slice[**at] <= EMPTY).count())
+        .sum();
+    let all = outside.len() * unit.dim().0;
     all > 0 && empty as f64 >= PADDED * all as f64
 }
 
@@ -224,21 +227,25 @@ mod tests {
         })
     }
 
+    fn cut(unit: &Array3<f32>) -> bool {
+        cut_at_side(unit, &path(unit), SPACING)
+    }
+
     #[test]
     fn a_chest_inside_the_picture_is_whole() {
-        assert!(!cut_at_side(&chest(26.0, -990.0), SPACING));
+        assert!(!cut(&chest(26.0, -990.0)));
         // Clothes around it are no lung.
-        assert!(!cut_at_side(&chest(26.0, -940.0), SPACING));
+        assert!(!cut(&chest(26.0, -940.0)));
     }
 
     #[test]
     fn a_lung_that_leaves_the_picture_is_seen() {
-        assert!(cut_at_side(&chest(42.0, -990.0), SPACING));
+        assert!(cut(&chest(42.0, -990.0)));
     }
 
     #[test]
     fn a_chest_that_fills_the_picture_with_its_lungs_inside_is_whole() {
-        assert!(!cut_at_side(&chest(33.0, -990.0), SPACING));
+        assert!(!cut(&chest(33.0, -990.0)));
     }
 
     #[test]
@@ -251,13 +258,13 @@ mod tests {
             }
         }
         assert!(is_round(&round));
-        assert!(cut_at_side(&round, SPACING));
+        assert!(cut(&round));
     }
 
     #[test]
     fn odd_sizes_do_no_harm() {
         for (y, x) in [(1, 1), (3, 9), (0, 0), (5, 64)] {
-            assert!(!cut_at_side(&Array3::zeros((2, y, x)), SPACING));
+            assert!(!cut(&Array3::zeros((2, y, x))));
         }
     }
 }

@@ -14,7 +14,7 @@ impl Why {
         };
         let step = language.mm(&short_number(self.step));
         let step = match language {
-            Language::English => format!("slices every {step}"),
+            Language::English => format!("every {step}"),
             Language::German => format!("Schichten alle {step}"),
             Language::Spanish => format!("cortes cada {step}"),
             Language::French => format!("coupes tous les {step}"),
@@ -39,7 +39,7 @@ impl Why {
         .join(comma);
         match (language, self.candidates) {
             (Language::English, 1) => format!("The only usable series: {what}."),
-            (Language::English, n) => format!("The best of {n} usable series: {what}."),
+            (Language::English, n) => format!("Best of {n} usable series: {what}."),
             (Language::German, 1) => format!("Die einzige verwendbare Serie: {what}."),
             (Language::German, n) => format!("Die beste von {n} verwendbaren Serien: {what}."),
             (Language::Spanish, 1) => format!("La única serie utilizable: {what}."),

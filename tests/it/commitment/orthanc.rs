@@ -10,17 +10,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// An Orthanc with an empty store.
-struct Orthanc {
+pub struct Orthanc {
     _process: Beside,
     _folder: tempfile::TempDir,
     http: u16,
 }
 
 /// How it talks DICOM: with the certificate of this name, or plain.
-type Secure<'a> = Option<(&'a Certificates, &'a str)>;
+pub type Secure<'a> = Option<(&'a Certificates, &'a str)>;
 
 impl Orthanc {
-    fn start(title: &str, port: u16, to_box: u16, secure: Secure) -> Self {
+    pub fn start(title: &str, port: u16, to_box: u16, secure: Secure) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let http = free_port();
         let mut settings = json!({
@@ -83,7 +83,7 @@ impl Orthanc {
     }
 
     /// Stores files into the box; with `commit` it asks for commitment and says under which UID.
-    fn store(&self, files: &[std::path::PathBuf], commit: bool) -> Value {
+    pub fn store(&self, files: &[std::path::PathBuf], commit: bool) -> Value {
         let resources: Vec<String> = files.iter().map(|file| self.upload(file)).collect();
         let job = json!({
             "Resources": resources, "StorageCommitment": commit, "Synchronous": true
@@ -111,7 +111,7 @@ impl Orthanc {
     }
 }
 
-fn have_orthanc() -> bool {
+pub fn have_orthanc() -> bool {
     peers::program("Orthanc", "--version").is_some()
         && peers::program("curl", "--version").is_some()
 }

@@ -4,7 +4,7 @@ use super::none;
 use super::source::{Source, Token, sources};
 
 /// One CT slice passes through the modules in this order. A module uses what stands above it.
-const FLOW: [&str; 16] = [
+const FLOW: [&str; 17] = [
     "base",
     "board",
     "reception",
@@ -19,6 +19,7 @@ const FLOW: [&str; 16] = [
     "status",
     "screen",
     "export",
+    "update",
     "config",
     "service",
 ];
@@ -37,7 +38,7 @@ const KNOWS_ALL: [&str; 5] = ["service", "evaluate", "main", "lib", "cli"];
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
 /// Crate, the folders that may name it, why.
-const AT_HOME: [(&str, &[&str], &str); 9] = [
+const AT_HOME: [(&str, &[&str], &str); 10] = [
     ("tract_core", &["src/infer/"], "one engine, one room"),
     ("tract_onnx", &["src/infer/"], "one engine, one room"),
     ("rusqlite", &["src/store/"], "one writer, one schema"),
@@ -56,6 +57,7 @@ const AT_HOME: [(&str, &[&str], &str); 9] = [
         &["src/screen/panel/", "src/screen/panel.rs"],
         "with drm",
     ),
+    ("rumqttc", &["src/delivery/"], "one broker, one room"),
     ("tokio_rustls", &["src/reception/"], "one TLS, one room"),
     ("x509_cert", &["src/reception/"], "with TLS"),
     (

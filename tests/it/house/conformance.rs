@@ -5,6 +5,7 @@
 
 use super::{read, root};
 use scanside::config::{Config, LONGEST_RESULT_PAUSE, Policy};
+use scanside::delivery::audit::{Source, message};
 use scanside::delivery::scu::Outcome;
 use scanside::reception::commitment::{LONGEST_DATA, MOST_INSTANCES};
 use scanside::reception::dimse::{Failure, LONGEST_COMMAND};
@@ -15,9 +16,10 @@ use scanside::reception::{
 use scanside::report::deidentify::Retain;
 use scanside::report::dicom::{COPIED, Kind, deidentification_table, file_id};
 use scanside::service::MOST_RESERVED_PERCENT;
+use scanside::service::collector;
 use scanside::service::deliver::{LONGEST_PAUSE, MOST_TRIES, PATIENCE};
 use scanside::spool::Quota;
-use scanside::store::MOST_OPEN_COMMITMENTS;
+use scanside::store::{AuditEvent, AuditRow, MOST_OPEN_COMMITMENTS, Tale};
 use std::time::Duration;
 
 const PAPER: &str = "docs/conformance.md";
@@ -378,8 +380,93 @@ fn queue() -> Table {
     ("queue", rows)
 }
 
+/// What each row of the trail is told as, read out of the message itself.
+fn audit() -> Table {
+    let source = Source {
+        ae_title: "BOX".into(),
+        host: "box".into(),
+        site: String::new(),
+        patient_ids: false,
+        secret: Vec::new(),
+        archives: Vec::new(),
+    };
+    let all = [
+        ("the box starts", AuditEvent::Start, false),
+        ("the box stops", AuditEvent::Stop, false),
+        ("settings have changed", AuditEvent::Configure, false),
+        ("software has changed", AuditEvent::Update, false),
+        ("the first image of a study", AuditEvent::Receive, false),
+        ("a study has stopped arriving", AuditEvent::Complete, false),
+        ("callers were refused", AuditEvent::Refuse, false),
+        ("a UID that is taken was refused", AuditEvent::Refuse, true),
+        ("a result or a refusal", AuditEvent::Result, false),
+        ("an object went to an archive", AuditEvent::Transfer, false),
+        ("a copy onto a stick", AuditEvent::Export, false),
+        ("images were removed", AuditEvent::Delete, false),
+        ("a reader's opinion", AuditEvent::Feedback, false),
+    ];
+    let mut rows = vec![row(&["row", "EventID", "EventTypeCode", "action, outcome"])];
+    for (what, event, mixed_up) in all {
+        let tale = Tale {
+            row: AuditRow {
+                seq: 1,
+                at_ms: 0,
+                event: String::new(),
+                who: "CT@10.0.0.1".into(),
+                what: String::new(),
+                hash: String::new(),
+            },
+            event,
+            mixed_up,
+            study: None,
+        };
+        let text = message(&tale, &source);
+        let code = |element: &str| {
+            let (_, rest) = text.split_once(&format!("<{element} "))?;
+            let value = |name: &str| rest.split(&format!("{name}=\"")).nth(1)?.split('"').next();
+            Some(format!("{} {}", value("csd-code")?, value("originalText")?))
+        };
+        let attribute = |name: &str| {
+            let value = text.split(&format!("{name}=\"")).nth(1).expect("it");
+            value.split('"').next().expect("its end").to_owned()
+        };
+        rows.push(row(&[
+            what,
+            &code("EventID").expect("an event"),
+            &code("EventTypeCode").unwrap_or_default(),
+            &format!(
+                "{}, {}",
+                attribute("EventActionCode"),
+                attribute("EventOutcomeIndicator")
+            ),
+        ]));
+    }
+    ("audit", rows)
+}
+
+fn collector() -> Table {
+    let tls = "[tls]\ncertificate = 'c'\nkey = 'k'\nclient_ca = 'a'\n";
+    let text = format!("{tls}[audit]\ncollector = 'h'");
+    let config = Config::parse(&text).expect("a collector");
+    let set = config.collector.expect("a collector");
+    let none = shipped().collector.is_none();
+    let ids = if set.patient_ids { "sent" } else { "hidden" };
+    let rows = vec![
+        row(&["what", "value"]),
+        row(&["collector as shipped", if none { "none" } else { "one" }]),
+        row(&["port unless set", &set.to.port.to_string()]),
+        row(&["IDs of patients unless set", ids]),
+        row(&["first pause between tries unless set", &time(set.retry)]),
+        row(&["longest pause", &time(collector::LONGEST_PAUSE)]),
+        row(&["tries", "without an end"]),
+    ];
+    ("collector", rows)
+}
+
 fn tables() -> Vec<Table> {
     vec![
+        audit(),
+        collector(),
         identity(),
         caps(),
         timers(),
@@ -439,6 +526,7 @@ fn the_settings_in_the_statement_are_taken() {
     let config = Config::parse(example).expect("sound settings");
     assert!(matches!(config.commitment.policy, Policy::Proxy { .. }));
     assert!(config.commitment.delivers());
+    assert!(config.collector.is_some() && config.broker.is_some());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use scanside::reception::tls::TlsFiles;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// An authority in a folder of its own.
 pub struct Certificates {
@@ -12,6 +13,15 @@ pub struct Certificates {
 impl Certificates {
     /// An authority that has signed a certificate for each of these names, good for 127.0.0.1.
     pub fn new(names: &[&str]) -> Self {
+        Self::make(names, None)
+    }
+
+    /// The same, and the certificate of `short` ends then.
+    pub fn until(names: &[&str], short: &str, end: SystemTime) -> Self {
+        Self::make(names, Some((short, end)))
+    }
+
+    fn make(names: &[&str], ends: Option<(&str, SystemTime)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: String, text: &str| {
             std::fs::write(folder.path().join(name), text).unwrap();
@@ -28,6 +38,9 @@ impl Certificates {
             let who = vec![(*name).to_owned(), "127.0.0.1".to_owned()];
             let mut params = CertificateParams::new(who).unwrap();
             params.distinguished_name.push(DnType::CommonName, *name);
+            if let Some((_, end)) = ends.filter(|(short, _)| short == name) {
+                params.not_after = end.into();
+            }
             let key = KeyPair::generate().unwrap();
             let signed = params.signed_by(&key, &issuer).unwrap();
             write(format!("{name}.pem"), &signed.pem());

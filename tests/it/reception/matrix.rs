@@ -2,12 +2,20 @@
 //! whatever comes is kept with the very pixels that were sent.
 
 use super::{CT, Station, slice, uid};
+use crate::beside::free_port;
+use crate::commitment::orthanc::{Orthanc, have_orthanc};
+use crate::objects::written;
 use crate::peers;
+use dicom_core::header::Header;
 use dicom_core::value::PixelFragmentSequence;
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
-use dicom_object::{FileMetaTableBuilder, open_file};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
+use scanside::base::ident::Class;
+use scanside::phantom::{self, Recipe};
 use scanside::reception::TransferSyntax as S;
+use scanside::report::dicom::sample::source;
+use scanside::report::sample;
 use scanside::service::files::{read_header, read_pixels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -87,7 +95,44 @@ fn kept(station: &Station) -> Images {
 }
 
 /// How a program is told to send these files; nothing where it cannot propose their syntax.
-type Sender = fn(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command>;
+type Program = fn(port: u16, syntax: S, files: &[PathBuf]) -> Option<Command>;
+
+/// One end of the matrix: sends these files to a port and returns when all are acknowledged, or
+/// says that it cannot propose their syntax.
+trait Sender {
+    fn send(&mut self, port: u16, syntax: S, files: &[PathBuf]) -> bool;
+}
+
+impl Sender for Program {
+    fn send(&mut self, port: u16, syntax: S, files: &[PathBuf]) -> bool {
+        let Some(mut command) = self(port, syntax, files) else {
+            return false;
+        };
+        let output = command.output().expect("it runs");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{syntax:?}: {words}");
+        true
+    }
+}
+
+/// An Orthanc that takes files in and stores them to a station.
+#[derive(Default)]
+struct Archive(Option<(u16, Orthanc)>);
+
+impl Sender for Archive {
+    fn send(&mut self, port: u16, _: S, files: &[PathBuf]) -> bool {
+        if self.0.as_ref().is_none_or(|(to, _)| *to != port) {
+            self.0 = Some((port, Orthanc::start("CT1", free_port(), port, None)));
+        }
+        let (_, orthanc) = self.0.as_ref().expect("it runs");
+        // It answers when the last image is acknowledged, and with an error if one is not.
+        let stored = orthanc.store(files, false);
+        assert_eq!(stored["FailedInstancesCount"], 0, "{stored}");
+        assert_eq!(stored["InstancesCount"], files.len(), "{stored}");
+        true
+    }
+}
 
 fn dcmtk(program: &str, port: u16) -> Command {
     let mut command = Command::new(program);
@@ -152,7 +197,7 @@ fn pynetdicom(port: u16, _: S, files: &[PathBuf]) -> Option<Command> {
 }
 
 /// Sends all pairs of this sender, the images of a syntax together and each alone.
-async fn play(name: &str, sender: Sender, may_transcode: bool) {
+async fn play(name: &str, mut sender: impl Sender, may_transcode: bool) {
     let folder = tempfile::tempdir().unwrap();
     let Some(files) = files(folder.path()) else {
         return;
@@ -164,14 +209,9 @@ async fn play(name: &str, sender: Sender, may_transcode: bool) {
         for (&syntax, files) in &files {
             let size = if alone { 1 } else { files.len() };
             for files in files.chunks(size) {
-                let Some(mut command) = sender(station.port, syntax, files) else {
+                if !tokio::task::block_in_place(|| sender.send(station.port, syntax, files)) {
                     continue;
-                };
-                let output = tokio::task::spawn_blocking(move || command.output());
-                let output = output.await.unwrap().expect("it runs");
-                let words = String::from_utf8_lossy(&output.stderr).into_owned()
-                    + &String::from_utf8_lossy(&output.stdout);
-                assert!(output.status.success(), "{name}, {syntax:?}: {words}");
+                }
                 sent.extend(files.iter().map(|file| image(file)));
                 played += 1;
             }
@@ -193,27 +233,98 @@ async fn play(name: &str, sender: Sender, may_transcode: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn storescu_in_every_syntax() {
     if peers::program("storescu", "--version").is_some() {
-        play("storescu", storescu, false).await;
+        play("storescu", storescu as Program, false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dcmsend_in_every_syntax() {
     if peers::program("dcmsend", "--version").is_some() {
-        play("dcmsend", dcmsend, false).await;
+        play("dcmsend", dcmsend as Program, false).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dcmjs_in_every_syntax() {
     if peers::node_with("dcmjs-dimse") {
-        play("dcmjs-dimse", dcmjs, true).await;
+        play("dcmjs-dimse", dcmjs as Program, true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pynetdicom_in_every_syntax() {
     if peers::python_with(&["pydicom", "pynetdicom"]).is_some() {
-        play("pynetdicom", pynetdicom, false).await;
+        play("pynetdicom", pynetdicom as Program, false).await;
     }
+}
+
+/// It sends what it has in the syntax in which it was given it, and keeps every bit of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn orthanc_in_every_syntax() {
+    if have_orthanc() {
+        play("Orthanc", Archive::default(), false).await;
+    }
+}
+
+/// Every element of an object with its value, whatever the lengths around it say.
+fn elements(object: &InMemDicomObject, path: &str, into: &mut BTreeMap<String, Vec<u8>>) {
+    for element in object {
+        // Lengths of groups, which a sender makes anew.
+        if element.tag().element() == 0 {
+            continue;
+        }
+        let path = format!("{path}{}", element.tag());
+        match element.items() {
+            Some(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    elements(item, &format!("{path}[{at}]"), into);
+                }
+            }
+            None => {
+                let value = element.to_bytes().expect("a value").into_owned();
+                into.insert(path, value);
+            }
+        }
+    }
+}
+
+fn everything(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    elements(&open_file(path).unwrap(), "", &mut found);
+    found
+}
+
+/// And instances of every kind: an Enhanced CT, and the report, mask, pages and document of a result.
+#[tokio::test(flavor = "multi_thread")]
+async fn orthanc_with_instances_of_every_kind() {
+    if !have_orthanc() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let made = phantom::generate(&Recipe {
+        matrix: 64,
+        slices: Some(4),
+        ..Recipe::new(Class::Control, 930_001)
+    });
+    let mut files = vec![phantom::write_enhanced(&made, folder.path()).expect("an object")];
+    for object in written(folder.path(), &sample::covid(), &source()) {
+        files.push(folder.path().join(object.kind.file()));
+    }
+    assert_eq!(files.len(), 5, "one of each kind");
+    let station = Station::start();
+    let mut archive = Archive::default();
+    tokio::task::block_in_place(|| archive.send(station.port, S::ExplicitLittle, &files));
+    station.spool.tidy().unwrap();
+    let kept = station.spool.files().unwrap();
+    let mut kept: Vec<_> = kept
+        .iter()
+        .map(|found| everything(&station.spool.locate(&found.path)))
+        .collect();
+    for file in &files {
+        let sent = everything(file);
+        let at = kept.iter().position(|got| *got == sent);
+        let at = at.unwrap_or_else(|| panic!("{} is not kept as it is", file.display()));
+        kept.remove(at);
+    }
+    assert!(kept.is_empty(), "and nothing else");
 }

@@ -3,7 +3,7 @@
 //! One picture a language has all states beside each other (`tests/golden/languages`).
 
 use super::states::{map, not_analysed, sentences, states_in, status};
-use super::{NOW, SIZES, alike, fits, largest_cap_mm, size};
+use super::{NOW, SIZES, alike, largest_cap_mm, size, stands_free};
 use scanside::base::language::Language;
 use scanside::screen::canvas::Canvas;
 use scanside::screen::scene::{Item, compose_in};
@@ -31,7 +31,7 @@ fn nothing_overlaps_is_clipped_or_cut_in_any_language() {
         for (name, signal) in states_in(language) {
             for panel in SIZES {
                 let items = compose_in(language, &signal, Some(map().size()), panel, NOW);
-                fits(&format!("{name} {language:?}"), &items, panel);
+                stands_free(&format!("{name} {language:?}"), panel, &items);
                 let cut = texts(language, &signal, panel);
                 let cut = cut.iter().find(|text| text.contains('…'));
                 assert_eq!(cut, None, "{name} {language:?} {panel:?}");
@@ -51,7 +51,7 @@ fn every_sentence_has_room_in_every_language() {
             let signal = Signal::Live(status);
             for panel in SIZES {
                 let items = compose_in(language, &signal, None, panel, NOW);
-                fits(&format!("{reason} {language:?}"), &items, panel);
+                stands_free(&format!("{reason} {language:?}"), panel, &items);
                 let shown = texts(language, &signal, panel);
                 let cut = shown.iter().find(|text| text.contains('…'));
                 assert_eq!(cut, None, "{language:?} {panel:?}: {reason}");

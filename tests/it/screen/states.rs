@@ -59,7 +59,7 @@ pub fn status(state: State) -> Status {
             network: Health::Good,
             address: "11112 SCANSIDE".into(),
             disk: Health::Good,
-            disk_used_percent: 34,
+            disk_used_percent: Some(34),
             clock: Health::Good,
             pacs: Health::Off,
             model: "covidctnet-128 1.0".into(),
@@ -106,6 +106,8 @@ pub fn states() -> Vec<(&'static str, Signal)> {
             with(State::Starting, |s| {
                 s.queue.clear();
                 s.strip.network = Health::Off;
+                s.strip.disk = Health::Off;
+                s.strip.disk_used_percent = None;
             }),
         ),
         ("ready", live(ready.clone())),
@@ -213,7 +215,7 @@ pub fn states() -> Vec<(&'static str, Signal)> {
                 },
                 |s| {
                     s.strip.disk = Health::Warn;
-                    s.strip.disk_used_percent = 78;
+                    s.strip.disk_used_percent = Some(78);
                 },
             ),
         ),
@@ -382,7 +384,7 @@ pub fn hostile_states() -> Vec<(&'static str, Signal)> {
         status.hidden_causes = u16::MAX;
         status.strip.address = "11112 SIXTEEN_CHAR_AET".into();
         status.strip.model = "covidctnet-240-lungcrop 10.12.3-beta".into();
-        status.strip.disk_used_percent = 255;
+        status.strip.disk_used_percent = Some(255);
         status.stick = Some(text.into());
         for row in &mut status.queue {
             row.who = who("WWWWWWWWWWWWWWWW", "WWWWWWWWWWWWWWWW");
