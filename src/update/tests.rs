@@ -1,3 +1,5 @@
+//! Packages as a stick brings them, whole and damaged, and the places where models lie.
+
 use super::*;
 use crate::base::disk::RealDisk;
 use std::fs;

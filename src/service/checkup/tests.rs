@@ -215,8 +215,8 @@ fn a_certificate_that_ends_or_cannot_be_read() {
     let days = |days: u64| Duration::from_secs(days * 86_400);
     let said = |now| outside::certificate(&config, now);
     is(&said(end - days(400)), Grade::Good, "good for");
-    is(&said(end - days(10)), Grade::Look, "expires in");
-    is(&said(end + days(2)), Grade::Wrong, "has expired");
+    is(&said(end - days(10)), Grade::Look, "ends in");
+    is(&said(end + days(2)), Grade::Wrong, "has ended");
     std::fs::remove_file(at("key.pem")).unwrap();
     is(
         &said(end - days(400)),
