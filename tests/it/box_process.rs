@@ -120,6 +120,14 @@ impl Home {
         self.begin(command)
     }
 
+    /// The same with one arena of the allocator for all threads: what is resident is then what is kept, and not
+    /// how many threads happened to be busy at once.
+    pub fn start_to_be_measured(&self) -> BoxProcess {
+        let mut command = self.serve("127.0.0.1:0");
+        command.env("MALLOC_ARENA_MAX", "1");
+        self.begin(command)
+    }
+
     /// The same as systemd would, which listens at `notify` and starts it again after its end.
     pub fn start_notifying(&self, notify: &Path) -> BoxProcess {
         let mut command = self.serve("127.0.0.1:0");
