@@ -33,6 +33,15 @@ pub struct Board {
     pub service_button: Option<u16>,
     /// Empty on a machine that is not made from an image of ours.
     pub partitions: Vec<Partition>,
+    /// Where software from a stick goes; none where something else brings it, or nothing.
+    pub systems: Option<Systems>,
+}
+
+/// Two systems, and what says which one starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Systems {
+    pub record: PathBuf,
+    pub slots: [PathBuf; 2],
 }
 
 /// The display.
@@ -215,6 +224,7 @@ impl Board {
             power: PowerMode::AsItIs,
             service_button: None,
             partitions: Vec::new(),
+            systems: None,
         }
     }
 }
@@ -234,6 +244,13 @@ struct Raw {
     service: RawService,
     #[serde(default, rename = "partition")]
     partitions: Vec<Partition>,
+    slots: Option<RawSlots>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSlots {
+    record: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -303,6 +320,7 @@ impl Raw {
             )?;
         }
         check_partitions(&self.partitions)?;
+        let systems = self.slots.map(|slots| slots.checked(&self.partitions));
         // Digits are for the PIN, and 767 is the kernel's last code.
         let button = self.service.button;
         check(
@@ -321,7 +339,27 @@ impl Raw {
                 .map_or(PowerMode::AsItIs, PowerMode::Nvpmodel),
             service_button: button,
             partitions: self.partitions,
+            systems: systems.transpose()?,
         })
+    }
+}
+
+impl RawSlots {
+    fn checked(self, partitions: &[Partition]) -> Result<Systems, BoardError> {
+        let wrong = BoardError::Wrong {
+            field: "slots",
+            why: "a record below /dev that is no partition, and two partitions mounted at /",
+        };
+        let systems = partitions.iter().filter(|one| one.mount == Path::new("/"));
+        let systems: Vec<PathBuf> = systems.map(|one| one.device.clone()).collect();
+        let own = partitions.iter().all(|one| one.device != self.record);
+        match <[PathBuf; 2]>::try_from(systems) {
+            Ok(slots) if own && self.record.starts_with("/dev") => Ok(Systems {
+                record: self.record,
+                slots,
+            }),
+            _ => Err(wrong),
+        }
     }
 }
 
@@ -447,6 +485,9 @@ mod tests {
         assert_eq!(qemu.panel.size, PanelSize::Edid);
         assert_eq!(qemu.power, PowerMode::AsItIs);
         assert!(qemu.zones.is_empty());
+        let systems = qemu.systems.unwrap();
+        assert_eq!(systems.record, Path::new("/dev/vdd"));
+        assert_eq!(systems.slots, ["/dev/vda", "/dev/vdc"].map(PathBuf::from));
 
         let orin = Board::parse(ORIN).unwrap();
         assert_eq!(orin.panel.connector, Connector::Any);
@@ -459,6 +500,8 @@ mod tests {
         );
         assert_eq!(orin.power, PowerMode::Nvpmodel(0));
         assert_eq!(orin.partitions.len(), 3);
+        // Its boot loader has slots of its own.
+        assert_eq!(orin.systems, None);
     }
 
     #[test]
@@ -489,6 +532,8 @@ mod tests {
             (orin_with("writable = false", "writable = true"), "slot"),
             (orin_with("mount = \"/var\"", "mount = \"/data\""), "/var"),
             (orin_with("label = \"APP_b\"", "label = \"APP\""), "twice"),
+            (QEMU.replace("/dev/vdd", "/dev/vdb"), "slots"),
+            (QEMU.replace("/dev/vdd", "/tmp/x"), "slots"),
             (orin_with("\"orin-nano\"", "\"../orin\""), "name"),
             (orin_with("/dev/dri/card0", "/etc/passwd"), "card"),
             (String::new(), "name"),

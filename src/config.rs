@@ -15,6 +15,7 @@ pub use destination::{Destination, LONGEST_PAUSE as LONGEST_RESULT_PAUSE, Way};
 pub use outward::{Broker, Collector};
 pub use upkeep::SelfTests;
 
+use crate::base::ident::Class;
 use crate::base::language::Language;
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
@@ -84,6 +85,8 @@ pub struct Config {
     pub self_test: SelfTests,
     /// Whose models are taken from a stick; nobody's without one.
     pub update_keys: Vec<PublicKey>,
+    /// Phantoms that new software must get right before it stays.
+    pub trial_phantoms: Vec<Class>,
     /// Opens the service page of the display from a keyboard; without one only the button does.
     pub pin: Option<Pin>,
     /// Hears the audit trail.
@@ -336,6 +339,7 @@ impl Config {
             },
             metrics: raw.metrics.enabled,
             self_test: raw.self_test.check(),
+            trial_phantoms: raw.update.phantoms(),
             update_keys: raw.update.check()?,
             pin: raw.service.check()?,
         })
@@ -425,18 +429,38 @@ impl Config {
     /// Beside the state folder: what the exporter tells by files, which belong to another account.
     #[must_use]
     pub fn receipts(&self) -> PathBuf {
-        let mut name = self.state.file_name().unwrap_or_default().to_owned();
-        name.push("-receipts");
-        self.state.with_file_name(name)
+        beside(&self.state, "-receipts")
+    }
+
+    /// Beside the state folder: software on its way, which belongs to root.
+    #[must_use]
+    pub fn software(&self) -> PathBuf {
+        beside(&self.state, "-update")
+    }
+
+    /// Beside the runtime folder: which system runs, from the initramfs. None where there is one system.
+    #[must_use]
+    pub fn slot_file(&self) -> PathBuf {
+        beside(&self.runtime, "-slot")
+    }
+
+    /// How a new system has proven itself: `serve` says so, and whoever marks it good reads it.
+    #[must_use]
+    pub fn verdict_file(&self) -> PathBuf {
+        self.runtime.join("verdict.json")
+    }
+
+    /// Asks systemd to start the box anew.
+    #[must_use]
+    pub fn restart_file(&self) -> PathBuf {
+        self.runtime.join("restart")
     }
 
     /// Beside the runtime folder: one folder per stick, with what `export-stick` says about it. A
     /// folder of its own, since it belongs to another process.
     #[must_use]
     pub fn stick_messages(&self) -> PathBuf {
-        let mut name = self.runtime.file_name().unwrap_or_default().to_owned();
-        name.push("-stick");
-        self.runtime.with_file_name(name)
+        beside(&self.runtime, "-stick")
     }
 }
 
@@ -491,6 +515,13 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
 }
 
 /// A duration from a setting; a value that is none keeps the default.
+/// A place of another account, named after ours.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(end);
+    path.with_file_name(name)
+}
+
 fn seconds(value: Option<f64>, default: Duration) -> Duration {
     value
         .and_then(|s| Duration::try_from_secs_f64(s).ok())

@@ -2,8 +2,12 @@
 
 facts.py fstab BOARD.toml     the table of file systems
 facts.py size BOARD.toml /    MiB of the partition with this mount point
+facts.py slots BOARD.toml     where the initramfs finds the record and the two systems
+facts.py system BOARD.toml SETTINGS VERSION KERNEL
+                              what a system says of itself, for its package
 """
 
+import json
 import sys
 import tomllib
 
@@ -32,9 +36,21 @@ def fstab(partitions):
 def main():
     what, board = sys.argv[1:3]
     with open(board, "rb") as file:
-        partitions = tomllib.load(file)["partition"]
+        facts = tomllib.load(file)
+    partitions = facts["partition"]
     if what == "fstab":
         fstab(partitions)
+    elif what == "slots":
+        systems = [p["device"] for p in partitions if p["mount"] == "/"]
+        print(f"record={facts['slots']['record']} system_a={systems[0]} system_b={systems[1]}")
+    elif what == "system":
+        settings, version, kernel = sys.argv[3:6]
+        with open(settings, "rb") as file:
+            site = tomllib.load(file).get("site", "")
+        words = {"version": version, "board": facts["name"], "site": site, "kernel": kernel}
+        for name, word in words.items():
+            # JSON's strings are TOML's.
+            print(f"{name} = {json.dumps(word, ensure_ascii=False)}")
     else:
         print(next(p["mib"] for p in partitions if p["mount"] == sys.argv[3]))
 

@@ -6,8 +6,9 @@ use super::say::say;
 use crate::config::Config;
 use crate::export::receipt::Receipt;
 use crate::export::{self, Copied};
-use crate::service::{clock, receipts, updates};
+use crate::service::{clock, receipts, software, updates};
 use crate::store::Store;
+use crate::update::Refused;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -84,14 +85,24 @@ fn bring(config: &Config, stick: &Path, serial: Option<&str>, by_file: bool) -> 
         file.sync_all()?;
         std::fs::rename(&part, &to)
     };
-    match updates::on_stick(config, stick) {
-        Ok(None) => None,
-        Ok(Some((package, words))) => match hand_over(&package) {
-            Ok(()) => Some(format!("New model {words}: the box tries it now.")),
-            Err(trouble) => Some(format!("The update cannot be taken ({trouble}).")),
-        },
-        Err(refused) => Some(refused.to_string()),
+    let found = updates::on_stick(config, stick);
+    let mut said = Vec::new();
+    if let Some((package, words)) = found.model {
+        said.push(match hand_over(&package) {
+            Ok(()) => format!("New model {words}: the box tries it now."),
+            Err(trouble) => Refused::from(trouble).sentence(config.language),
+        });
     }
+    if let Some((package, version)) = found.software {
+        said.push(match software::fetch(config, &package) {
+            Ok(()) => software::on_its_way(config, &version),
+            Err(refused) => refused.sentence(config.language),
+        });
+    }
+    if let (true, Some(refused)) = (said.is_empty(), found.refused) {
+        said.push(refused.sentence(config.language));
+    }
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 fn is_listed(config: &Config, serial: Option<&str>) -> bool {

@@ -1,15 +1,17 @@
-//! The commands about models that go onto a stick.
+//! The commands about models and systems that go onto a stick.
 
 use super::Failure;
 use super::say::say;
 use crate::config::Config;
-use crate::service::updates;
-use crate::update::{self, NAME_END, SigningKey};
+use crate::service::software::watch::{self, End};
+use crate::service::{software, updates};
+use crate::update::{self, Kind, Manifest, NAME_END, SigningKey};
 use clap::Subcommand;
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Subcommand)]
 pub enum UpdateCommand {
@@ -19,6 +21,9 @@ pub enum UpdateCommand {
     Pack {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
+        /// The folder is what board/image/make has filled: its system is packed.
+        #[arg(long)]
+        image: bool,
         folder: PathBuf,
         out: PathBuf,
     },
@@ -27,6 +32,21 @@ pub enum UpdateCommand {
         #[arg(long)]
         config: Option<PathBuf>,
         package: PathBuf,
+    },
+    /// Puts the software that waits into the other slot; for scanside-install.service.
+    #[command(hide = true)]
+    Install {
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Sees new software through its first start; for scanside-watch.service. Fails where the box has to go back.
+    #[command(hide = true)]
+    Watch {
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// The system before takes over when the new one is not ready by then.
+        #[arg(long, default_value_t = 15)]
+        minutes: u64,
     },
     /// Lets this box try a package at its next start, as a stick does.
     Put {
@@ -39,18 +59,40 @@ pub enum UpdateCommand {
 pub fn run(command: UpdateCommand) -> Result<(), Failure> {
     match command {
         UpdateCommand::Key { out } => key(&out),
-        UpdateCommand::Pack { key, folder, out } => pack(&key, &folder, &out),
+        UpdateCommand::Pack {
+            key,
+            image,
+            folder,
+            out,
+        } => pack(&key, (&folder, image), &out),
+        UpdateCommand::Install { config } => {
+            let config = super::load(config.as_deref())?;
+            say!("{}", software::install(&config).map_err(Failure::failed)?);
+            Ok(())
+        }
+        UpdateCommand::Watch { config, minutes } => {
+            let config = super::load(config.as_deref())?;
+            let limit = Duration::from_secs(60 * minutes);
+            match watch::watch(&config, limit).map_err(Failure::failed)? {
+                End::Stays(words) => say!("{words}"),
+                End::Back(words) => return Err(Failure::Failed(words)),
+            }
+            Ok(())
+        }
         UpdateCommand::Look { config, package } => {
-            let words = look(&super::load(config.as_deref())?, &package)?;
-            say!("{words}: this box would take it");
+            let manifest = look(&super::load(config.as_deref())?, &package)?;
+            say!("{}: this box would take it", words(&manifest));
             Ok(())
         }
         UpdateCommand::Put { config, package } => {
             let config = super::load(config.as_deref())?;
-            let words = look(&config, &package)?;
-            let put = updates::slots(&config).put(&package);
-            put.map_err(Failure::failed)?;
-            say!("{words}: the next start of the box tries it");
+            let manifest = look(&config, &package)?;
+            match manifest.kind {
+                Kind::Model => updates::slots(&config).put(&package),
+                Kind::Software => software::fetch(&config, &package),
+            }
+            .map_err(Failure::failed)?;
+            say!("{}: the next start of the box tries it", words(&manifest));
             Ok(())
         }
     }
@@ -72,36 +114,39 @@ fn key(out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn pack(key: &Path, folder: &Path, out: &Path) -> Result<(), Failure> {
+fn pack(key: &Path, (folder, image): (&Path, bool), out: &Path) -> Result<(), Failure> {
     let bytes = std::fs::read(key).map_err(at(key))?;
     let key = SigningKey::parse(&bytes)
         .ok_or_else(|| Failure::Refused(format!("{} is no Ed25519 key", key.display())))?;
-    let (name, version) = updates::present(folder)
-        .ok_or_else(|| Failure::Refused(format!("{} is no model", folder.display())))?;
     if !out.to_string_lossy().ends_with(NAME_END) {
         let words = format!("a box looks for names that end in {NAME_END}");
         return Err(Failure::Usage(words));
     }
-    let file = File::create(out).map_err(at(out))?;
-    let made = update::pack(folder, (&name, &version.to_string()), &key, file);
+    let made = if image {
+        let file = File::create(out).map_err(at(out))?;
+        update::pack_system(folder, &key, file)
+    } else {
+        let (name, version) = updates::present(folder)
+            .ok_or_else(|| Failure::Refused(format!("{} is no model", folder.display())))?;
+        let file = File::create(out).map_err(at(out))?;
+        update::pack(folder, (&name, &version.to_string()), &key, file)
+    };
     let manifest = made.map_err(at(folder))?;
     let bytes: u64 = manifest.files.values().map(|m| m.bytes).sum();
     say!(
-        "{}: {name} {version}, {} files, {:.1} MB",
+        "{}: {}, {} files, {:.1} MB",
         out.display(),
+        words(&manifest),
         manifest.files.len(),
         bytes as f64 / 1e6
     );
     Ok(())
 }
 
-fn look(config: &Config, package: &Path) -> Result<String, Failure> {
-    let slots = updates::slots(config);
-    let folder = slots.in_use();
-    let present = updates::present(&folder)
-        .ok_or_else(|| Failure::failed(format!("{} is no model", folder.display())))?;
-    let file = File::open(package).map_err(at(package))?;
-    let manifest = slots.look(BufReader::new(file), &config.update_keys, &present);
-    let manifest = manifest.map_err(|why| Failure::Refused(why.to_string()))?;
-    Ok(format!("{} {}", manifest.name, manifest.version))
+fn words(manifest: &Manifest) -> String {
+    format!("{} {}", manifest.name, manifest.version)
+}
+
+fn look(config: &Config, package: &Path) -> Result<Manifest, Failure> {
+    updates::judge(config, package).map_err(|why| Failure::Refused(why.to_string()))
 }

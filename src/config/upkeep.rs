@@ -1,6 +1,7 @@
 //! Settings for whoever looks after the box: the self-test, the service page, who may bring models.
 
 use super::ConfigError;
+use crate::base::ident::Class;
 use crate::screen::pin::Pin;
 use crate::update::PublicKey;
 use serde::Deserialize;
@@ -36,9 +37,15 @@ impl RawSelfTests {
 #[serde(default, deny_unknown_fields)]
 pub struct RawUpdate {
     keys: Vec<String>,
+    phantoms: Option<Vec<Class>>,
 }
 
 impl RawUpdate {
+    /// All of them, unless a board is too slow for that.
+    pub fn phantoms(&self) -> Vec<Class> {
+        (self.phantoms.clone()).unwrap_or_else(|| Class::ALL.to_vec())
+    }
+
     pub fn check(self) -> Result<Vec<PublicKey>, ConfigError> {
         let check = |text: &String| PublicKey::parse(text).ok_or(ConfigError::UpdateKey);
         self.keys.iter().map(check).collect()

@@ -384,6 +384,7 @@ impl Desk {
         }
         self.feed();
         self.test_when_idle(now);
+        self.mind_software(now);
         if let Some(runtime) = &self.runtime {
             let policy = self.config.retention;
             self.upkeep

@@ -7,7 +7,7 @@
 //! [`retention`] removes images that are past their time, [`receipts`] takes in what was exported,
 //! [`aside`] writes the service page, [`backup`] takes the box along and brings it back, [`checkup`] says
 //! what is wrong with it, [`selftest`] sends phantoms the whole way, [`updates`] tries models that were
-//! brought, [`words`] has what the service says in the
+//! brought, [`software`] brings whole systems, [`words`] has what the service says in the
 //! languages of the box, [`metrics`] tells figures to a monitoring system, [`collector`] tells the audit trail and
 //! [`fleet`] results to others, [`trail`] keeps the last events for a crash, and [`desk`] is its loop, in
 //! which everything that can wake it is one closed enum.
@@ -39,6 +39,7 @@ mod retention;
 mod run;
 mod said;
 pub mod selftest;
+pub mod software;
 pub mod source;
 mod starting;
 mod trail;

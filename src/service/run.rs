@@ -12,6 +12,7 @@ use super::desk::{Desk, Event, Job};
 use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
 use super::retention;
+use super::software::trial;
 use super::starting::Starting;
 use super::trail::{self, Trail};
 use super::updates;
@@ -112,6 +113,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error("the service cannot be started: {0}")]
     Start(io::Error),
+    #[error("the new software does not hold on this box: {0}")]
+    Trial(String),
 }
 
 /// Tells the audit trail of this start, and of settings or software that are not those of the last
@@ -140,7 +143,12 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     let sign = format!("{} {}", address.port(), config.ae_title);
     let starting = Starting::begin(&config, &sign).map_err(ServeError::Start)?;
     starting.step();
-    let store = Store::open(&config.database())?;
+    let on_trial = trial::is_on(&config);
+    if on_trial && let Err(why) = trial::prove(&config, &starting) {
+        trial::say(&config, &Err(why.clone()));
+        return Err(ServeError::Trial(why));
+    }
+    let store = trial::open_store(&config)?;
     note_start(&config, &store)?;
     trail::note(Trail::Started);
     let spool = Spool::open(
@@ -271,6 +279,9 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     drop(starting);
     desk.ready(address, secure);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    if on_trial {
+        trial::say(&shipped, &Ok(()));
+    }
     runtime.block_on(desk.run(events));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);

@@ -11,7 +11,7 @@ use crate::base::disk::RealDisk;
 use crate::config::Config;
 use crate::infer::{Bundle, Card, Model};
 use crate::store::Store;
-use crate::update::{NAME_END, Refused, Slots, Version};
+use crate::update::{self, Kind, Manifest, NAME_END, Refused, Slots, Version};
 use std::path::{Path, PathBuf};
 
 /// The places of this box, with the model that its settings name as the shipped one.
@@ -81,7 +81,7 @@ pub(super) fn at_start(
     let words = match slots.install(&config.update_keys, &present, &prove) {
         Ok(None) => return (at, None),
         Ok(Some(new)) => format!("New model {} {} is in use.", new.name, new.version),
-        Err(refused) => refused.to_string(),
+        Err(refused) => refused.sentence(config.language),
     };
     note(store, &words);
     (slots.in_use(), Some(words))
@@ -118,50 +118,71 @@ fn note(store: &Store, words: &str) {
     }
 }
 
-/// What a stick has for this box: its newest package that would be taken, or why none is.
-///
-/// # Errors
-/// [`Refused`] by the last package that was looked at.
-pub fn on_stick(config: &Config, stick: &Path) -> Result<Option<(PathBuf, String)>, Refused> {
+/// What a stick has for this box: the newest package of each kind that would be taken, with what it is called,
+/// and why another one is not.
+#[derive(Debug, Default)]
+pub struct OnStick {
+    pub model: Option<(PathBuf, String)>,
+    pub software: Option<(PathBuf, String)>,
+    pub refused: Option<Refused>,
+}
+
+/// Looks at the packages of a stick.
+#[must_use]
+pub fn on_stick(config: &Config, stick: &Path) -> OnStick {
     /// A stick may have any number of files.
     const MOST: usize = 1000;
-    let slots = slots(config);
-    let Some(present) = present(&slots.in_use()) else {
-        return Ok(None);
-    };
-    let mut refused = None;
-    let mut best: Option<(Version, PathBuf, String)> = None;
+    let mut found = OnStick::default();
+    let mut newest: [Option<Version>; 2] = [None, None];
     for folder in [stick.to_owned(), stick.join(crate::export::FOLDER)] {
         for entry in std::fs::read_dir(folder).into_iter().flatten().take(MOST) {
-            let entry = entry?;
+            let Ok(entry) = entry else { continue };
             let name = entry.file_name();
             let name = name.to_string_lossy();
+            let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
             // Files that other systems put beside each file begin with a point.
-            if !name.ends_with(NAME_END) || name.starts_with('.') || !entry.file_type()?.is_file() {
+            if !name.ends_with(NAME_END) || name.starts_with('.') || !plain {
                 continue;
             }
-            let package = std::io::BufReader::new(std::fs::File::open(entry.path())?);
-            match slots.look(package, &config.update_keys, &present) {
+            match judge(config, &entry.path()) {
                 Ok(manifest) => {
-                    let (Some(version), words) = (
-                        manifest.version(),
-                        format!("{} {}", manifest.name, manifest.version),
-                    ) else {
-                        continue;
+                    let system = manifest.kind == Kind::Software;
+                    let (place, words) = match system {
+                        true => (&mut found.software, manifest.version.clone()),
+                        false => (
+                            &mut found.model,
+                            format!("{} {}", manifest.name, manifest.version),
+                        ),
                     };
-                    if best.as_ref().is_none_or(|(other, ..)| version > *other) {
-                        best = Some((version, entry.path(), words));
+                    let [of_models, of_systems] = &mut newest;
+                    let last = if system { of_systems } else { of_models };
+                    if manifest.version() > *last {
+                        *last = manifest.version();
+                        *place = Some((entry.path(), words));
                     }
                 }
-                Err(why) => refused = Some(why),
+                // The stick that brought it stays in the drawer and comes again.
+                Err(Refused::NotNewer { offered, present }) if offered == present => {}
+                Err(why) => found.refused = Some(why),
             }
         }
     }
-    match (best, refused) {
-        (Some((_, path, words)), _) => Ok(Some((path, words))),
-        // The stick that brought the model stays in the drawer and comes again.
-        (None, Some(Refused::NotNewer { offered, present })) if offered == present => Ok(None),
-        (None, Some(why)) => Err(why),
-        (None, None) => Ok(None),
+    found
+}
+
+/// Whether this box would take a package, as far as it can be told without trying it.
+///
+/// # Errors
+/// [`Refused`] if not.
+pub fn judge(config: &Config, package: &Path) -> Result<Manifest, Refused> {
+    let open = || std::fs::File::open(package).map(std::io::BufReader::new);
+    let (manifest, id) = update::head(open()?, &config.update_keys)?;
+    if manifest.kind == Kind::Software {
+        super::software::would_take(config, &manifest, &id)?;
+        return Ok(manifest);
     }
+    let slots = slots(config);
+    let present = present(&slots.in_use());
+    let present = present.ok_or(Refused::NoPackage("this box has no model of its own"))?;
+    slots.look(open()?, &config.update_keys, &present)
 }

@@ -207,9 +207,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn audit_model(&self, words: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.audit_update("model", words, at_ms)
+    }
+
+    /// What became of software that was brought.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_software(&self, words: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.audit_update("software", words, at_ms)
+    }
+
+    fn audit_update(&self, who: &str, words: &str, at_ms: i64) -> Result<(), StoreError> {
         self.run(|c| {
             let t = c.transaction()?;
-            note(&t, Event::Update, "model", words, at_ms)?;
+            note(&t, Event::Update, who, words, at_ms)?;
             t.commit()
         })
     }

@@ -1,5 +1,5 @@
-//! Models that come on a stick: signed by the hospital's own key, proven before they are used, and left again
-//! when they do not hold.
+//! Models and whole systems that come on a stick: signed by the hospital's own key, proven before they are
+//! used, and left again when they do not hold.
 //!
 //! A package is one file, a tar archive: the manifest first, its Ed25519 signature second, then the files
 //! that the manifest names with their lengths and sums. Nothing of a package is believed before the
@@ -7,14 +7,21 @@
 //!
 //! The model that came with the software is in the read-only root and stays there. One that was brought
 //! lies beside the database ([`slots`]) and counts from the moment that a file names it, so that a cut of the
-//! power leaves the box with the old one or the new one. Software itself is not updated this way.
+//! power leaves the box with the old one or the new one.
+//!
+//! A system is an image of the read-only root. It goes into the slot that does not run ([`system`]), and a
+//! record outside both says which one starts ([`choice`]): a new one is tried, and stays when it has proven
+//! itself.
 
+pub mod choice;
 mod manifest;
 mod package;
 mod slots;
+pub mod system;
+mod words;
 
-pub use manifest::{Manifest, Version};
-pub use package::{NAME_END, pack, read};
+pub use manifest::{Kind, Manifest, Version};
+pub use package::{NAME_END, head, pack, pack_system, read, read_system};
 pub use slots::{Installed, Slots};
 
 use ring::rand::SystemRandom;
@@ -47,6 +54,16 @@ pub enum Refused {
     OtherModel { offered: String, present: String },
     #[error("The new model does not hold on this box: {0}.")]
     NotProven(String),
+    #[error("This box takes no software from a stick.")]
+    OneSystem,
+    #[error("The update is for {offered}, and this box has {present}.")]
+    OtherBox { offered: String, present: String },
+    #[error("This software did not hold on this box before.")]
+    Failed,
+    #[error("The box still tries the software that came last.")]
+    Trying,
+    #[error("There is no room for the update: {0} MB are needed.")]
+    NoRoom(u64),
     #[error("The update cannot be read or stored ({0}).")]
     Disk(#[from] io::Error),
 }

@@ -245,12 +245,21 @@ fn a_manifest_that_reaches_out_of_its_folder_is_refused() {
         assert!(matches!(refused, Err(Refused::Damaged(_))), "{name}");
     }
     assert!(Manifest::parse(manifest("cnn.onnx", u64::MAX / 2).as_bytes()).is_err());
-    let software = manifest("cnn.onnx", 5).replace("kind = 'model'", "kind = 'software'");
-    let refused = Manifest::parse(software.as_bytes()).unwrap_err();
+    let fonts = manifest("cnn.onnx", 5).replace("kind = 'model'", "kind = 'fonts'");
+    let refused = Manifest::parse(fonts.as_bytes()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "This update is of a kind that this box does not know (software)."
+        "This update is of a kind that this box does not know (fonts)."
     );
+    // A system is one image, and says for whom.
+    let system = manifest("system.img", 5 << 30).replace("kind = 'model'", "kind = 'software'");
+    assert!(Manifest::parse(system.as_bytes()).is_err());
+    let fit = "[system]\nboard = 'b'\nsite = ''\nkernel = 'k'\n[files]";
+    let system = system.replace("[files]", fit);
+    assert!(Manifest::parse(system.as_bytes()).is_ok());
+    let other = system.replace("system.img", "cnn.onnx");
+    assert!(Manifest::parse(other.as_bytes()).is_err());
+    assert!(Manifest::parse(system.replace("'software'", "'model'").as_bytes()).is_err());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Desk, Job, Scene, Turn};
 use crate::config::Config;
 use crate::service::selftest::Tested;
+use crate::service::software;
 use crate::service::trail::{self, Trail};
 use crate::service::updates;
 use crate::spool::Level;
@@ -42,6 +43,16 @@ impl Desk {
             log::info!("the box starts anew, to try a model that was brought");
         }
         anew
+    }
+
+    /// Tells what is new of software, and asks for the restart that it needs.
+    pub(super) fn mind_software(&mut self, now: Duration) {
+        if let Some(words) = software::news(&self.config, &self.store) {
+            self.scene.notice = Some((words, now));
+        }
+        if self.is_idle() && software::wants_a_restart(&self.config) {
+            software::ask_for_restart(&self.config);
+        }
     }
 
     pub(super) fn test_when_idle(&mut self, now: Duration) {

@@ -1,0 +1,137 @@
+//! The first start of a new system, as `serve` sees it.
+//!
+//! Before it opens the port, and before it touches the database, it proves itself by its model: phantoms must
+//! give the recorded numbers. What it says then is read by [`super::watch`]. A database that is brought into a
+//! newer layout is copied first, since the old software could not read it any more.
+
+use crate::base::disk::{self, RealDisk};
+use crate::config::Config;
+use crate::infer::{Bundle, Model as _, Progress};
+use crate::service::selftest;
+use crate::service::starting::Starting;
+use crate::service::updates;
+use crate::store::{Records, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What a new system says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub good: bool,
+    /// Why not.
+    pub words: String,
+}
+
+/// Tells systemd at each slice that the start goes on.
+struct Going<'a>(&'a Starting);
+
+impl Progress for Going<'_> {
+    fn slices(&self, _done: usize, _of: usize) {
+        self.0.step();
+    }
+}
+
+/// Whether this start has to prove the system.
+#[must_use]
+pub fn is_on(config: &Config) -> bool {
+    super::running(config).is_some_and(|running| running.trial)
+}
+
+/// Loads the model that counts, and sends phantoms through it.
+///
+/// # Errors
+/// A sentence that says what does not hold.
+pub fn prove(config: &Config, starting: &Starting) -> Result<(), String> {
+    let model = updates::slots(config).in_use();
+    starting.step();
+    let bundle = Bundle::load(&model).map_err(|why| why.to_string())?;
+    let card = bundle.card();
+    log::info!(
+        "new software: the goldens of {} {} are met",
+        card.name,
+        card.version
+    );
+    let at = config.state.join("self-test");
+    let wanted = &config.trial_phantoms;
+    let tested = selftest::on_trial(&model, &at, &bundle, &Going(starting), wanted);
+    if tested.good() {
+        log::info!("new software: {}", tested.words());
+        Ok(())
+    } else {
+        Err(tested.words())
+    }
+}
+
+/// Says it to [`super::watch`].
+pub fn say(config: &Config, verdict: &Result<(), String>) {
+    let verdict = Verdict {
+        good: verdict.is_ok(),
+        words: verdict.clone().err().unwrap_or_default(),
+    };
+    let path = config.verdict_file();
+    let written = serde_json::to_vec(&verdict)
+        .map_err(io::Error::from)
+        .and_then(|text| disk::write_whole(&RealDisk, &path, &text))
+        .and_then(|_| fs::set_permissions(&path, Permissions::from_mode(0o644)));
+    if let Err(trouble) = written {
+        log::error!("the verdict on the new software cannot be written: {trouble}");
+    }
+}
+
+fn kept(config: &Config) -> PathBuf {
+    config.state.join("before-update.db")
+}
+
+/// Opens the database. A new system that would change its layout keeps a copy first; an old one that finds a
+/// newer layout, since that system was left again, takes the copy back.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn open_store(config: &Config) -> Result<Store, StoreError> {
+    let path = config.database();
+    let copy = kept(config);
+    if is_on(config) && path.exists() && !copy.exists() {
+        let records = Records::open(&path)?;
+        if records.known_layout()? < i64::from(Store::layout()) {
+            let part = copy.with_extension("part");
+            clear(&part);
+            records.copy_to(&part)?;
+            let moved = fs::rename(&part, &copy).and_then(|()| disk::confirm(&RealDisk, &copy));
+            moved.map_err(|why| StoreError::Damaged(why.to_string()))?;
+        }
+    }
+    match Store::open(&path) {
+        Err(StoreError::Newer { .. }) if copy.exists() => {
+            log::warn!("the database is of software that was left again; the one before it counts");
+            let aside = path.with_extension("newer");
+            clear(&aside);
+            let moved = fs::rename(&path, &aside).and_then(|()| {
+                clear(&path);
+                fs::rename(&copy, &path)?;
+                disk::confirm(&RealDisk, &path)
+            });
+            moved.map_err(|why| StoreError::Damaged(why.to_string()))?;
+            Store::open(&path)
+        }
+        Ok(store) => {
+            if !is_on(config) {
+                clear(&copy);
+            }
+            Ok(store)
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Removes a database and what stands beside it.
+fn clear(path: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        // Mostly there is none.
+        let _ = fs::remove_file(name);
+    }
+}

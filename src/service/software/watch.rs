@@ -1,0 +1,132 @@
+//! Whoever stands beside a new system at its first start, and decides: it stays, or the box goes back.
+//!
+//! A process of its own, since it may write the record and `serve` may not. It believes `serve` about its
+//! model, and asks the port itself. What it cannot see, a start that never gets so far, is counted by the
+//! initramfs.
+
+use super::trial::Verdict;
+use super::{
+    FAILED, RESTART, TRIAL, Tried, about, places, read, remove, running, tell, words, write,
+};
+use crate::config::Config;
+use crate::delivery::scu::{self, Destination, Options, ScuError};
+use crate::update::choice::{Other, Record};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How the start ends for whoever called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was to be decided, or the new system stays.
+    Stays(String),
+    /// The box has to start again, with the system before.
+    Back(String),
+}
+
+/// Sees a start through. Returns at once where no new system is tried.
+///
+/// # Errors
+/// When the record or the folder of software cannot be used.
+pub fn watch(config: &Config, limit: Duration) -> io::Result<End> {
+    remove(config, RESTART)?;
+    let Some(now) = running(config) else {
+        return Ok(End::Stays("this box has one system".into()));
+    };
+    let places = places(config).map_err(io::Error::other)?;
+    let record = Record::open(&places.record)?;
+    let trial: Option<Tried> = read(config, TRIAL);
+    let present = about(config).map(|about| about.version).unwrap_or_default();
+    if !now.trial {
+        // Of what was brought before this start.
+        let choice = record.read()?;
+        if let (Some(tried), Other::Failed) = (&trial, choice.other) {
+            let why = words::NO_START.of(config.language);
+            leave(config, tried, why)?;
+        } else if choice.other == Other::Spare && trial.is_some() {
+            // It had proven itself, and the power went before that was written down.
+            remove(config, TRIAL)?;
+        }
+        return Ok(End::Stays(format!(
+            "system {present} runs, in slot {}",
+            now.slot
+        )));
+    }
+    match proven(config, limit) {
+        Ok(()) => {
+            record.settle()?;
+            let said = words::in_use(config.language, &present);
+            tell(config, &said)?;
+            remove(config, TRIAL)?;
+            remove(config, FAILED)?;
+            Ok(End::Stays(said))
+        }
+        Err(why) => {
+            record.fail()?;
+            let tried = trial.unwrap_or(Tried {
+                version: present,
+                id: String::new(),
+                why: String::new(),
+            });
+            Ok(End::Back(leave(config, &tried, &why)?))
+        }
+    }
+}
+
+/// Notes that a system was left, so that the stick which brought it does not bring it again.
+fn leave(config: &Config, tried: &Tried, why: &str) -> io::Result<String> {
+    let said = words::left(config.language, &tried.version, why);
+    let failed = Tried {
+        why: why.to_owned(),
+        ..tried.clone()
+    };
+    write(config, FAILED, &failed)?;
+    tell(config, &said)?;
+    remove(config, TRIAL)?;
+    Ok(said)
+}
+
+/// Waits for the word of `serve`, and then asks its port.
+fn proven(config: &Config, limit: Duration) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut why = words::NOT_READY.of(config.language).to_owned();
+    while begun.elapsed() < limit {
+        match verdict(&config.verdict_file()) {
+            Some(Verdict { good: false, words }) => {
+                return Err(words.trim_end_matches('.').to_owned());
+            }
+            Some(Verdict { good: true, .. }) => match answers(config) {
+                Ok(()) => return Ok(()),
+                Err(trouble) => why = trouble.to_string(),
+            },
+            None => {}
+        }
+        std::thread::sleep(EVERY);
+    }
+    Err(why)
+}
+
+fn verdict(path: &Path) -> Option<Verdict> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// A box that does not know us refuses; that is an answer too. Where the plain port is off, consoles call over
+/// TLS with certificates that this process has not; there the word of `serve` has to do.
+fn answers(config: &Config) -> Result<(), ScuError> {
+    if config.tls.as_ref().is_some_and(|tls| tls.only) {
+        return Ok(());
+    }
+    let to = Destination {
+        called: config.ae_title.clone(),
+        host: "127.0.0.1".into(),
+        port: config.listen.port(),
+    };
+    let asked = scu::blocking(scu::echo(&to, &Options::new("SCANSIDE_TRIAL")));
+    match asked {
+        Ok(Ok(_) | Err(ScuError::Rejected { .. })) => Ok(()),
+        Ok(Err(why)) => Err(why),
+        Err(why) => Err(ScuError::Connect("127.0.0.1".into(), why)),
+    }
+}
