@@ -189,7 +189,9 @@ pub fn install(config: &Config) -> io::Result<String> {
             words
         }
         // The power went after it was put in and before the package was gone.
-        Err(Refused::Trying | Refused::NotNewer { .. }) if trial.is_some_and(|it| it.id == id) => {
+        Err(Refused::Trying | Refused::NotNewer { .. })
+            if trial.as_ref().is_some_and(|it| it.id == id) =>
+        {
             "it is in already".to_owned()
         }
         Err(refused) => {

@@ -19,7 +19,7 @@ const SIGNED: &str = "manifest.sig";
 /// Longest manifest.
 const MOST_TEXT: u64 = 64 << 10;
 
-pub(super) fn hex(digest: &[u8]) -> String {
+fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -69,12 +69,22 @@ pub fn pack_system(folder: &Path, key: &SigningKey, out: impl Write) -> io::Resu
 }
 
 fn member(path: &Path) -> io::Result<Member> {
-    let mut sum = Sha256::new();
-    let bytes = io::copy(&mut File::open(path)?, &mut sum)?;
-    Ok(Member {
-        bytes,
-        sha256: hex(&sum.finalize()),
-    })
+    let (bytes, sha256) = sum_of(File::open(path)?)?;
+    Ok(Member { bytes, sha256 })
+}
+
+/// Length and sum of all that a reader has.
+pub(super) fn sum_of(mut from: impl Read) -> io::Result<(u64, String)> {
+    let (mut sum, mut bytes) = (Sha256::new(), 0);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = from.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((bytes, hex(&sum.finalize())));
+        }
+        sum.update(chunk.get(..read).unwrap_or_default());
+        bytes += read as u64;
+    }
 }
 
 fn write(
@@ -198,7 +208,7 @@ pub fn read_system(
         return Err(Refused::Kind("model".into()));
     }
     fits(&manifest, &id)?;
-    files(members, &manifest, |_, mut from, wanted| {
+    files(members, &manifest, |_, from, wanted| {
         let (mut sum, mut left) = (Sha256::new(), wanted.bytes);
         let mut chunk = vec![0; CHUNK];
         while left > 0 {

@@ -5,7 +5,6 @@ use super::manifest::{Fit, Manifest, Version};
 use super::{PublicKey, Refused, package};
 use rustix::fs::{Advice, OFlags, fadvise};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -141,9 +140,7 @@ pub fn install(
     slot.rewind()?;
     let image = manifest.image();
     let bytes = image.map_or(0, |image| image.bytes);
-    let mut sum = Sha256::new();
-    io::copy(&mut (&slot).take(bytes), &mut sum)?;
-    let sum = package::hex(&sum.finalize());
+    let (_, sum) = package::sum_of((&slot).take(bytes))?;
     if image.is_none_or(|image| !image.sha256.eq_ignore_ascii_case(&sum)) {
         let words = "the disk gives back other bytes than were written";
         return Err(io::Error::other(words).into());

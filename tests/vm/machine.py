@@ -38,7 +38,9 @@ def eventually(test, seconds, what, pause=0.5):
 class Machine:
     """`image` is what board/image/make has filled; `folder` takes sockets, logs and the data disk."""
 
-    def __init__(self, image, folder, data, log_data=False, port=PORT, append=""):
+    def __init__(self, image, folder, data, log_data=False, port=PORT, append="", reboots=False):
+        # A box that starts again by itself goes on; else QEMU ends where a board would start again.
+        self.reboots = reboots
         self.image, self.folder = pathlib.Path(image).resolve(), pathlib.Path(folder).resolve()
         self.data, self.port, self.append = pathlib.Path(data).resolve(), port, append
         self.data_log = self.folder / "data.log" if log_data else None
@@ -52,6 +54,7 @@ class Machine:
         for name in ("qmp.sock", "serial.sock"):
             (self.folder / name).unlink(missing_ok=True)
         self.initrd()
+        self.systems()
         # A second start must not take the first one's prompt for its own.
         self.text = ""
         with open(self.folder / "qemu.log", "w") as log:
@@ -90,15 +93,18 @@ class Machine:
         else:
             disk = ["-blockdev", f"driver=raw,node-name=data,file.{data.replace(',', ',file.')}"]
         words = (self.image / "cmdline").read_text().strip()
-        system = f"driver=raw,node-name=system,read-only=on,file.driver=file,file.filename={self.image}/system.img"
+        disks = ["-device", "virtio-blk-pci,drive=a", *disk, "-device", "virtio-blk-pci,drive=data"]
+        disks += ["-device", "virtio-blk-pci,drive=b", "-device", "virtio-blk-pci,drive=record"]
+        for name in ("a", "b", "record"):
+            disks += ["-blockdev", f"driver=raw,node-name={name},file.driver=file,file.filename={self.folder}/{name}.img"]
         return [
             "qemu-system-aarch64",
             *("-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"),
-            *("-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none", "-no-reboot"),
+            *("-accel", "tcg,thread=multi", "-display", "none", "-monitor", "none"),
+            *([] if self.reboots else ["-no-reboot"]),
             *("-kernel", str(self.image / "vmlinuz"), "-initrd", str(self.folder / "initrd.gz")),
             *("-append", f"{words} rdinit=/test-init {self.append}"),
-            *("-blockdev", system, "-device", "virtio-blk-pci,drive=system"),
-            *(*disk, "-device", "virtio-blk-pci,drive=data"),
+            *disks,
             *("-device", "virtio-gpu-pci,xres=1280,yres=800", "-device", "qemu-xhci,id=usb"),
             *("-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-pci"),
             # The guest reaches nothing: only the forwarded port leads in.
@@ -110,6 +116,18 @@ class Machine:
             f"socket,id=serial,path={self.folder}/serial.sock,server=on,wait=off,logfile={self.folder}/boot.log",
             *("-serial", "chardev:serial"),
         ]
+
+    def systems(self):
+        """Two slots of a board that is new: one system, and the record says nothing yet."""
+        slot = 512 << 20
+        for name, size in (("a", slot), ("b", slot), ("record", 1 << 20)):
+            path = self.folder / f"{name}.img"
+            if path.exists():
+                continue
+            if name == "a":
+                subprocess.run(["cp", "--sparse=always", self.image / "system.img", path], check=True)
+            with open(path, "ab") as disk:
+                disk.truncate(size)
 
     def initrd(self):
         """The image's own, with the tests' shell behind it: the kernel unpacks one after the other."""
