@@ -35,8 +35,9 @@ impl Bench {
     /// What the initramfs does.
     fn start(&self) -> Running {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/image/choose");
-        let said = Command::new("sh").arg(script).arg(self.path());
-        let said = { said }.env("BUSYBOX", "").output().unwrap();
+        let mut shell = Command::new("sh");
+        shell.arg(script).arg(self.path()).env("BUSYBOX", "");
+        let said = shell.output().unwrap();
         let text = String::from_utf8(said.stdout).unwrap();
         Running::parse(&text).unwrap_or_else(|| panic!("{text:?}"))
     }

@@ -6,11 +6,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Unit, the most exposure it may have (0 is best, 10 worst).
-const LIMITS: [(&str, f32); 6] = [
+const LIMITS: [(&str, f32); 9] = [
     ("systemd/scanside-serve.service", 0.5),
     ("systemd/scanside-screen.service", 0.5),
     ("systemd/scanside-export@.service", 1.8),
     ("systemd/scanside-deliver.service", 1.2),
+    ("systemd/scanside-install.service", 1.2),
+    ("systemd/scanside-watch.service", 1.8),
+    ("systemd/scanside-restart.service", 0.5),
     ("board/orin-nano/systemd/scanside-power.service", 2.0),
     (
         "board/image/files/usr/lib/systemd/system/scanside-journal.service",
@@ -80,7 +83,7 @@ fn systemd_understands_the_units() {
             Some((_, below)) if !name.starts_with("tests/") && !name.contains("/etc/") => below,
             _ => continue,
         };
-        if ![".service", ".socket", ".conf"]
+        if ![".service", ".socket", ".path", ".conf"]
             .iter()
             .any(|end| below.ends_with(end))
         {
@@ -100,7 +103,7 @@ fn systemd_understands_the_units() {
             units.push(below.to_owned());
         }
     }
-    assert_eq!(units.len(), 7, "{units:?}");
+    assert_eq!(units.len(), 12, "{units:?}");
     let mut arguments = vec!["verify", "--man=no"];
     arguments.extend(units.iter().map(String::as_str));
     let Some(output) = systemd_analyze(&arguments, folder.path()) else {
@@ -125,6 +128,8 @@ fn units_call_the_commands_that_there_are() {
                 if let Some((_, rest)) = line.split_once("/usr/bin/scanside ")
                     && !line.starts_with('#')
                 {
+                    // The commands of updates have two words.
+                    let rest = rest.replacen("update ", "update-", 1);
                     let words: Vec<&str> = rest.split_whitespace().take(3).collect();
                     assert_eq!(
                         words[1..],
@@ -137,7 +142,15 @@ fn units_call_the_commands_that_there_are() {
         }
     }
     called.sort();
-    assert_eq!(called, ["deliver", "export", "screen", "serve"]);
+    let wanted = [
+        "deliver",
+        "export",
+        "screen",
+        "serve",
+        "update-install",
+        "update-watch",
+    ];
+    assert_eq!(called, wanted);
 }
 
 /// What each service must say, beyond its score. Every line here was paid for on a machine that
