@@ -18,6 +18,11 @@ static FACE: LazyLock<Option<fontdue::Font>> = LazyLock::new(|| {
     fontdue::Font::from_bytes(bytes, fontdue::FontSettings::default()).ok()
 });
 
+/// Reads the face, which takes as long as ten pictures: best before there is a study.
+pub fn prepare() {
+    LazyLock::force(&FACE);
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raster {
     pub width: usize,
@@ -132,7 +137,12 @@ fn padding(size: f32) -> f32 {
 fn mix(below: u8, above: u8, alpha: f32) -> u8 {
     let mixed = f32::from(below) * (1.0 - alpha) + f32::from(above) * alpha;
     // Both are bytes and alpha lies in 0..=1: the sum is a byte.
-    mixed.round() as u8
+    whole(mixed)
+}
+
+/// The nearest byte of a number from 0 to 255.
+fn whole(value: f32) -> u8 {
+    (value + 0.5) as u8
 }
 
 /// One channel in another size: the mean of what a target pixel covers when it shrinks, a straight
@@ -151,7 +161,7 @@ pub fn resized(source: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u
                     sum += f32::from(value) * share * portion;
                 }
             }
-            target.push(sum.round() as u8);
+            target.push(whole(sum));
         }
     }
     target
