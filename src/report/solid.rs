@@ -6,7 +6,6 @@
 //! and square roots in one order, so each processor draws the same bytes. The picture is made of the
 //! masks that the numbers come from; it is drawn for people and nothing is measured on it.
 
-use super::png::burned;
 use super::raster::{Raster, label_size, resized};
 use super::words;
 use crate::base::grid::Spacing;
@@ -141,7 +140,7 @@ pub fn draw(lungs: &Array3<bool>, involved: &Array3<bool>, spacing: Spacing) -> 
 #[must_use]
 pub fn labelled(both: &Raster, language: Language) -> Raster {
     let mut both = both.clone();
-    let banner = words::BANNER_SHORT.of(burned(language));
+    let banner = words::BANNER_SHORT.of(language);
     let size = both.height as f32 / 23.0;
     let (_, line) = label_size(size, banner);
     let second = usize::midpoint(both.width, GAP) as i32;
