@@ -8,7 +8,6 @@
 
 mod rays;
 
-use super::png::burned;
 use super::raster::{Raster, label_size};
 use super::words;
 use crate::base::grid::Spacing;
@@ -115,7 +114,7 @@ pub fn draw(lungs: &Array3<bool>, involved: &Array3<bool>, spacing: Spacing) -> 
 #[must_use]
 pub fn labelled(both: &Raster, language: Language) -> Raster {
     let mut both = both.clone();
-    let banner = words::BANNER_SHORT.of(burned(language));
+    let banner = words::BANNER_SHORT.of(language);
     let size = both.height as f32 / 23.0;
     let (_, line) = label_size(size, banner);
     let second = usize::midpoint(both.width, GAP) as i32;

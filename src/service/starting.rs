@@ -32,7 +32,7 @@ impl Starting {
         let (end, ended) = mpsc::channel();
         let say = move || {
             // The first study should not wait for it.
-            crate::report::prepare();
+            crate::report::prepare(config.language);
             let scene = Scene {
                 starting: true,
                 ..Scene::default()
