@@ -400,7 +400,7 @@ fn checks(out: &mut String, language: Language, rows: &[CheckRow]) {
         let (class, sign) = match row.verdict.as_str() {
             "pass" => ("pass", "\u{2713}"),
             "warn" => ("warn", "\u{25b3}"),
-            _ => ("refuse", "\u{2bc3}"),
+            _ => ("refuse", "\u{2715}"),
         };
         let _ = write!(
             out,

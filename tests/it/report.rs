@@ -451,7 +451,7 @@ fn the_page_has_the_words_of_the_pdf() {
         // The signs of the verdicts are drawn in the PDF; its footer says "page".
         words
             .filter(|w| {
-                !["page", "\u{b7}", "\u{2713}", "\u{25b3}", "\u{2bc3}"].contains(&w.as_str())
+                !["page", "\u{b7}", "\u{2713}", "\u{25b3}", "\u{2715}"].contains(&w.as_str())
             })
             .collect()
     };
