@@ -456,6 +456,14 @@ impl Config {
         self.runtime.join("restart")
     }
 
+    /// Beside the runtime folder, and the display's own: who opened its service page.
+    #[must_use]
+    pub fn door_file(&self) -> PathBuf {
+        let mut name = self.runtime.file_name().unwrap_or_default().to_owned();
+        name.push("-door");
+        self.runtime.with_file_name(name).join("door.json")
+    }
+
     /// Beside the runtime folder: one folder per stick, with what `export-stick` says about it. A
     /// folder of its own, since it belongs to another process.
     #[must_use]

@@ -206,7 +206,7 @@ def timed(net, shape: list[int], times: int):
 
 
 def networks(b: Bench) -> None:
-    folder = b.phantom("short", "--thickness", "1", "--spacing", "1", "--matrix", "128", "--slices", "40")
+    folder = b.phantom("short", "--thickness", "1", "--spacing", "1", "--matrix", "128", "--slices", "150")
     answers: list[dict] = []
 
     def ours() -> float:
@@ -245,12 +245,12 @@ def networks(b: Bench) -> None:
         b.say(f"one core, {name}: {rate / 1e9:.1f} {unit}")
     b.peak = peak
     for kind, macs, seconds in [("int8", BCDU_MACS, took["ours"]), ("fp32", CNN_MACS, own)]:
-        for name, rate in peak.items():
+        for name in peak:
             if name.startswith(kind):
-                floor = macs / rate
+                floors = [macs / rate[name] for rate in rates]
                 what = "BCDU-Net slice" if kind == "int8" else "3D CNN"
-                b.row(f"{what} over its floor by {name}", ms(seconds), f"{1e3 * floor:.1f} ms",
-                      f"{statistics.median(seconds) / floor:.2f}", "<= 4, goal 2" if kind == "int8" else "")
+                b.row(f"{what} over its floor by {name}", ms(seconds), f"{1e3 * statistics.median(floors):.2f} ms",
+                      spread(ratios(seconds, floors), 2), "<= 4, goal 2" if kind == "int8" else "")
 
 
 def peaks(b: Bench) -> dict[str, float]:

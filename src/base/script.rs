@@ -28,21 +28,35 @@ pub struct Part<F> {
 /// Whether a text has a letter that runs to the left.
 #[must_use]
 pub fn runs_left(text: &str) -> bool {
-    // Latin text has none below the Hebrew block, and most text is that.
-    text.chars().any(|c| {
-        c >= '\u{590}'
-            && matches!(
-                bidi_class(c),
-                BidiClass::R | BidiClass::AL | BidiClass::RLE | BidiClass::RLO | BidiClass::RLI
-            )
-    })
+    text.chars().any(is_leftward)
 }
 
-/// The parts of a line from the left to the right. `pick` names the face of a character, with whether
-/// it stands among letters that run to the left.
+/// Whether a character runs to the left.
 #[must_use]
-pub fn parts<F: Copy + PartialEq>(line: &str, pick: impl Fn(char, bool) -> F) -> Vec<Part<F>> {
-    let info = BidiInfo::new(line, Some(Level::rtl()));
+pub fn is_leftward(c: char) -> bool {
+    // Latin text has none below the Hebrew block, and most text is that.
+    c >= '\u{590}'
+        && matches!(
+            bidi_class(c),
+            BidiClass::R | BidiClass::AL | BidiClass::RLE | BidiClass::RLO | BidiClass::RLI
+        )
+}
+
+/// The parts of a line from the left to the right. `begins_right` says from where the line as a whole
+/// is read; `pick` names the face of a character, with whether it stands among letters that run to the
+/// left.
+#[must_use]
+pub fn parts<F: Copy + PartialEq>(
+    line: &str,
+    begins_right: bool,
+    pick: impl Fn(char, bool) -> F,
+) -> Vec<Part<F>> {
+    let level = if begins_right {
+        Level::rtl()
+    } else {
+        Level::ltr()
+    };
+    let info = BidiInfo::new(line, Some(level));
     let mut parts = Vec::new();
     for paragraph in &info.paragraphs {
         let (levels, runs) = info.visual_runs(paragraph, paragraph.range.clone());
@@ -111,7 +125,7 @@ mod tests {
     use super::*;
 
     fn order(line: &str) -> Vec<&str> {
-        let parts = parts(line, |c, _| !c.is_ascii_alphanumeric());
+        let parts = parts(line, true, |c, _| !c.is_ascii_alphanumeric());
         parts.into_iter().map(|part| &line[part.range]).collect()
     }
 

@@ -208,6 +208,7 @@ pub fn screen(config: &Config, panel: &str, once: bool) -> Result<(), Failure> {
     let panel = panel_choice(&board, panel)?;
     let config = ScreenConfig {
         button: board.service_button,
+        told: Some(config.door_file()).filter(|_| !once),
         panel,
         once,
         ..screen_config(config)
@@ -224,6 +225,7 @@ pub fn screen_config(config: &Config) -> ScreenConfig {
         input: "/dev/input".into(),
         button: None,
         pin: config.pin.clone(),
+        told: None,
         panel: PanelChoice::Png {
             file: "screen.png".into(),
             size: PanelSize::SEVEN_INCH,

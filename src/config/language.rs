@@ -9,16 +9,10 @@ pub(super) fn check(tag: Option<String>) -> Result<Language, ConfigError> {
         return Ok(Language::default());
     };
     match Language::from_tag(&tag) {
-        // A box that speaks it on the display and not in its reports would be half a box.
-        Some(Language::Persian) => Err(ConfigError::Language(
-            "Persian (fa) cannot be set yet: its words are there, but reports cannot set its \
-             letters on paper"
-                .to_owned(),
-        )),
         Some(language) => Ok(language),
         None => Err(ConfigError::Language(format!(
             "the language \"{tag}\" is not one of en (English), de (German), es (Spanish), \
-             fr (French)"
+             fr (French), fa (Persian)"
         ))),
     }
 }
@@ -31,8 +25,7 @@ mod tests {
     fn what_cannot_be_spoken_is_refused_in_words() {
         let check = |tag: &str| check(Some(tag.to_owned()));
         assert_eq!(check("fr").unwrap(), Language::French);
-        let why = check("fa").unwrap_err().to_string();
-        assert!(why.starts_with("Persian (fa) cannot be set yet"), "{why}");
+        assert_eq!(check("fa").unwrap(), Language::Persian);
         let why = check("german").unwrap_err().to_string();
         assert!(why.contains("\"german\" is not one of en"), "{why}");
     }

@@ -6,12 +6,15 @@
 //! itself. What the row says, its number and its hash stand in the outcome's description: whoever
 //! keeps the messages holds a copy of the chain's heads.
 
+mod xml;
+
 use crate::store::{AuditEvent, AuditStudy, Tale};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
+use xml::Xml;
 
 /// What every message says of the box.
 #[derive(Clone, Debug)]
@@ -43,10 +46,13 @@ const STUDY_DELETED: Code = dcm("110105", "DICOM Study Deleted");
 const EXPORT: Code = dcm("110106", "Export");
 const SECURITY_ALERT: Code = dcm("110113", "Security Alert");
 
+const USER_AUTHENTICATION: Code = dcm("110114", "User Authentication");
+
 const APPLICATION_START: Code = dcm("110120", "Application Start");
 const APPLICATION_STOP: Code = dcm("110121", "Application Stop");
 const NODE_AUTHENTICATION: Code = dcm("110126", "Node Authentication");
 const SECURITY_CONFIGURATION: Code = dcm("110129", "Security Configuration");
+const LOGIN: Code = dcm("110122", "Login");
 const SOFTWARE_CONFIGURATION: Code = dcm("110131", "Software Configuration");
 const RESTRICTED_FUNCTION: Code = dcm("110132", "Use of Restricted Function");
 
@@ -66,9 +72,6 @@ const SERIOUS_FAILURE: &str = "8";
 
 /// Bytes of a pseudonym: enough that no two patients of a box share one.
 const PSEUDONYM: usize = 12;
-
-/// Longest text of an attribute. The trail's own texts are shorter; a title may be hostile.
-const LONGEST: usize = 1024;
 
 /// What is different from message to message.
 struct Form<'a> {
@@ -247,8 +250,29 @@ fn form<'a>(tale: &'a Tale, source: &'a Source) -> Form<'a> {
             life: Some("15"),
             ..base
         },
+        // Nobody has an account here: whoever stands before the box is the one with the PIN.
+        AuditEvent::Login => Form {
+            event: USER_AUTHENTICATION,
+            kind: Some(LOGIN),
+            action: "E",
+            outcome: if tale.row.what.starts_with("refused") {
+                MINOR_FAILURE
+            } else {
+                SUCCESS
+            },
+            people: vec![
+                Person {
+                    user: "service",
+                    requestor: true,
+                    at: &source.host,
+                    ..Person::default()
+                },
+                us(None, false),
+            ],
+            ..base
+        },
         // The networks, or a reader, have looked at the study.
-        AuditEvent::Result | AuditEvent::Feedback => Form {
+        AuditEvent::Result | AuditEvent::View | AuditEvent::Feedback => Form {
             people: vec![us(None, true)],
             ..base
         },
@@ -417,72 +441,6 @@ fn patient(id: &str, source: &Source) -> String {
     format!("hidden-{}", crate::report::hex(hidden))
 }
 
-/// XML as it grows.
-#[derive(Default)]
-struct Xml(String);
-
-impl Xml {
-    fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.start(name, attributes);
-        self.0.push('>');
-    }
-
-    fn empty(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.start(name, attributes);
-        self.0.push_str("/>");
-    }
-
-    fn start(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.0.push('<');
-        self.0.push_str(name);
-        for (name, value) in attributes {
-            self.0.push(' ');
-            self.0.push_str(name);
-            self.0.push_str("=\"");
-            self.text(value);
-            self.0.push('"');
-        }
-    }
-
-    fn close(&mut self, name: &str) {
-        self.0.push_str("</");
-        self.0.push_str(name);
-        self.0.push('>');
-    }
-
-    fn element(&mut self, name: &str, text: &str) {
-        self.open(name, &[]);
-        self.text(text);
-        self.close(name);
-    }
-
-    fn code(&mut self, name: &str, (value, system, meaning): Code) {
-        self.empty(
-            name,
-            &[
-                ("csd-code", value),
-                ("codeSystemName", system),
-                ("originalText", meaning),
-            ],
-        );
-    }
-
-    /// Text with what means something to XML escaped, and without what XML cannot hold.
-    fn text(&mut self, text: &str) {
-        for c in text.chars().take(LONGEST) {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                c if c.is_control() => self.0.push(' '),
-                '\u{FFFE}' | '\u{FFFF}' => self.0.push(' '),
-                c => self.0.push(c),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -578,6 +536,24 @@ mod tests {
         refused.mixed_up = true;
         let xml = message(&refused, &source(false));
         assert!(xml.contains("csd-code=\"110132\"") && xml.contains("Indicator=\"8\""));
+    }
+
+    #[test]
+    fn who_opens_the_service_page_is_a_login_and_a_wrong_pin_a_failed_one() {
+        let told = |what| message(&tale(AuditEvent::Login, "screen", what), &source(false));
+        let opened = told("service page opened by its PIN");
+        for part in [
+            "csd-code=\"110114\"",
+            "csd-code=\"110122\"",
+            "UserID=\"service\" UserIsRequestor=\"true\"",
+            "UserID=\"screen\"",
+            "EventOutcomeIndicator=\"0\"",
+        ] {
+            assert!(opened.contains(part), "{part} in {opened}");
+        }
+        assert!(told("refused: a wrong PIN").contains("EventOutcomeIndicator=\"4\""));
+        let seen = tale(AuditEvent::View, "serve", "study 1.2.3 came again");
+        assert!(message(&seen, &source(false)).contains("csd-code=\"110103\""));
     }
 
     #[test]

@@ -86,8 +86,10 @@ impl Net {
                 self.shape
             ));
         }
-        let values: Vec<f32> = input.iter().copied().collect();
-        let tensor = Tensor::from_shape(&self.shape, &values).map_err(|e| format!("{e:#}"))?;
+        // An array of any number of axes is slow to walk, and a plane lies as it is wanted.
+        let values = input.as_standard_layout();
+        let values = values.as_slice().ok_or("the input has no order")?;
+        let tensor = Tensor::from_shape(&self.shape, values).map_err(|e| format!("{e:#}"))?;
         let outputs = self
             .plan
             .run(tvec!(tensor.into()))

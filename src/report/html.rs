@@ -10,6 +10,7 @@ use super::words;
 use super::{Analysed, CheckRow, KeyImage, Outcome, Report, ReportError, key_name, png};
 use crate::base::ident::Class;
 use crate::base::language::Language;
+use crate::base::script;
 use crate::finding::Decision;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,17 +27,33 @@ pub fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // They turn a line around or hide in it.
-            '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {}
+            // They turn a line around or hide in it. The mark that keeps a number with its sign and
+            // its unit in order (U+200E) turns nothing and stays.
+            '\u{61c}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c if c.is_control() => out.push(' '),
+            // A share is not parted from its sign at the end of a line.
+            '%' if out
+                .trim_end_matches(' ')
+                .ends_with(|c: char| c.is_ascii_digit())
+                && out.ends_with(' ') =>
+            {
+                out.pop();
+                out.push_str("\u{a0}%");
+            }
             c => out.push(c),
         }
     }
     out
+}
+
+/// What a tag says of the direction of this text, where it is another than the page's: a number or a
+/// Latin sentence alone runs to the right everywhere.
+fn dir(language: Language, text: &str) -> &'static str {
+    if language.runs_left() && !script::runs_left(text) {
+        " dir=\"ltr\""
+    } else {
+        ""
+    }
 }
 
 /// The page; `keys` are the bytes of the key images' files, as far as there are any.
@@ -51,7 +68,7 @@ pub fn write(report: &Report, keys: &[(String, Vec<u8>)]) -> Result<String, Repo
         out,
         "<!DOCTYPE html>\n<html lang=\"{}\"{}><head><meta charset=\"utf-8\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         img-src data:; style-src 'unsafe-inline'\">\
+         img-src data:;{} style-src 'unsafe-inline'\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"robots\" content=\"noindex\">\
          <title>{}</title><style>{}</style></head><body>\n",
@@ -61,6 +78,7 @@ pub fn write(report: &Report, keys: &[(String, Vec<u8>)]) -> Result<String, Repo
         } else {
             ""
         },
+        style::allows(language),
         escape(&title),
         style::sheet(language)
     );
@@ -80,11 +98,13 @@ pub fn write(report: &Report, keys: &[(String, Vec<u8>)]) -> Result<String, Repo
     checks(&mut out, language, &report.checks);
     bullets(
         &mut out,
+        language,
         words::caveats_title(&report.outcome).of(language),
         report.caveats.iter().map(|c| c.words.clone()),
     );
     bullets(
         &mut out,
+        language,
         words::LIMITS_TITLE.of(language),
         words::all_limits(language, &report.model.limits),
     );
@@ -109,9 +129,10 @@ fn head(out: &mut String, report: &Report) {
     let place = words::place(report);
     let _ = writeln!(
         out,
-        "<header><h1>{}</h1><p class=\"number\">{}</p><p>{}</p><p class=\"made\">{}</p></header>",
+        "<header><h1>{}</h1><p class=\"number\">{}</p><p{}>{}</p><p class=\"made\">{}</p></header>",
         words::HEADING.of(language),
         escape(&report.number.to_string()),
+        dir(language, &place),
         escape(&place),
         escape(&words::made(language, &report.made))
     );
@@ -128,7 +149,8 @@ fn facts(out: &mut String, report: &Report) {
     for column in words::facts(report, name) {
         out.push_str("<dl>");
         for (label, value) in column {
-            let _ = write!(out, "<dt>{}</dt><dd>{}</dd>", label, escape(&value));
+            let dir = dir(language, &value);
+            let _ = write!(out, "<dt>{label}</dt><dd{dir}>{}</dd>", escape(&value));
         }
         out.push_str("</dl>");
     }
@@ -178,7 +200,7 @@ fn result(out: &mut String, report: &Report, analysed: &Analysed) {
         };
         let tick = report.model.thresholds.map_or(String::new(), |t| {
             let at = of(t, class).clamp(0.0, 1.0) * 100.0;
-            format!("<i style=\"left:{at:.1}%\"></i>")
+            format!("<i style=\"inset-inline-start:{at:.1}%\"></i>")
         });
         let _ = write!(
             out,
@@ -277,12 +299,20 @@ fn strip(out: &mut String, language: Language, analysed: &Analysed) {
         words,
     } = words::strip(language, analysed);
     let step = WIDTH / shares.len().max(1) as f32;
+    // The scale runs to the right in every language; where a word starts is its own matter.
+    // A share with its sign as a word needs more room.
+    let (left, right, edge) = if language.runs_left() {
+        ("end", "start", 48)
+    } else {
+        ("start", "end", 36)
+    };
     let _ = write!(
         out,
-        "<svg viewBox=\"-36 -8 440 92\" role=\"img\" aria-label=\"{}\">\
+        "<svg viewBox=\"-{edge} -8 {} 92\" role=\"img\" aria-label=\"{}\">\
          <g stroke=\"#d6d4dd\" stroke-dasharray=\"2 2\"><path d=\"M0 0H400M0 30H400\"/></g>\
-         <text x=\"-4\" y=\"4\" text-anchor=\"end\">{}</text>\
-         <text x=\"-4\" y=\"62\" text-anchor=\"end\">{}</text><g fill=\"#683aa0\">",
+         <text x=\"-4\" y=\"4\" text-anchor=\"{right}\">{}</text>\
+         <text x=\"-4\" y=\"62\" text-anchor=\"{right}\">{}</text><g fill=\"#683aa0\">",
+        404 + edge,
         escape(&words),
         language.percent(&format!("{scale:.0}")),
         language.percent("0")
@@ -309,8 +339,8 @@ fn strip(out: &mut String, language: Language, analysed: &Analysed) {
     }
     let _ = write!(
         out,
-        "<text class=\"end\" x=\"-36\" y=\"79\">{}</text>\
-         <text class=\"end\" x=\"404\" y=\"79\" text-anchor=\"end\">{}</text></svg>",
+        "<text class=\"end\" x=\"-{edge}\" y=\"79\" text-anchor=\"{left}\">{}</text>\
+         <text class=\"end\" x=\"404\" y=\"79\" text-anchor=\"{right}\">{}</text></svg>",
         words::FEET.of(language),
         words::HEAD.of(language)
     );
@@ -370,23 +400,32 @@ fn checks(out: &mut String, language: Language, rows: &[CheckRow]) {
         let (class, sign) = match row.verdict.as_str() {
             "pass" => ("pass", "\u{2713}"),
             "warn" => ("warn", "\u{25b3}"),
-            _ => ("refuse", "\u{2bc3}"),
+            _ => ("refuse", "\u{2715}"),
         };
         let _ = write!(
             out,
-            "<tr class=\"{class}\"><th scope=\"row\">{}</th><td>{}</td><td class=\"quiet\">{}</td>\
-             <td>{sign} {}</td><td>{}</td></tr>",
+            "<tr class=\"{class}\"><th scope=\"row\">{}</th><td{}>{}</td><td class=\"quiet\"{}>{}</td>\
+             <td>{sign} {}</td><td{}>{}</td></tr>",
             escape(&words::check(language, &row.code)),
-            escape(&row.value),
+            dir(language, &row.value),
+            // Values of a header are parted at DICOM's own sign.
+            escape(&row.value).replace('\\', "\\<wbr>"),
+            dir(language, &row.limit),
             escape(&row.limit),
             escape(words::verdict(language, &row.verdict)),
+            dir(language, &row.words),
             escape(&row.words)
         );
     }
     out.push_str("</tbody></table>\n");
 }
 
-fn bullets(out: &mut String, title: &str, items: impl IntoIterator<Item = String>) {
+fn bullets(
+    out: &mut String,
+    language: Language,
+    title: &str,
+    items: impl IntoIterator<Item = String>,
+) {
     let items: Vec<String> = items.into_iter().collect();
     if items.is_empty() {
         return;
@@ -394,7 +433,8 @@ fn bullets(out: &mut String, title: &str, items: impl IntoIterator<Item = String
     section(out, title);
     out.push_str("<ul>");
     for item in items {
-        let _ = write!(out, "<li>{}</li>", escape(&item));
+        let dir = dir(language, &item);
+        let _ = write!(out, "<li><span{dir}>{}</span></li>", escape(&item));
     }
     out.push_str("</ul>\n");
 }
@@ -405,7 +445,8 @@ fn provenance(out: &mut String, report: &Report) {
     out.push_str("<dl class=\"provenance\">");
     for (label, value) in words::provenance(report) {
         if !value.is_empty() {
-            let _ = write!(out, "<dt>{label}</dt><dd>{}</dd>", escape(&value));
+            let dir = dir(language, &value);
+            let _ = write!(out, "<dt>{label}</dt><dd{dir}>{}</dd>", escape(&value));
         }
     }
     out.push_str("</dl>\n");

@@ -73,7 +73,7 @@ pub fn map_png(image: &KeyImage, side: usize, language: Language) -> Result<Vec<
     let mut map = Raster::new(side, side, [0; 3]);
     map.paste((side - width) / 2, (side - height) / 2, &slice);
     // The banner fills the width: a reader stands three metres away.
-    let banner = words::BANNER_SHORT.of(burned(language));
+    let banner = words::BANNER_SHORT.of(language);
     let (at_ten, _) = label_size(10.0, banner);
     let size = 10.0 * 0.92 * side as f32 / at_ten.max(1) as f32;
     let (w, h) = label_size(size, banner);
@@ -98,20 +98,8 @@ fn fitted(image: &KeyImage, side: usize) -> (usize, usize) {
     (scaled(w), scaled(h))
 }
 
-/// The language of letters in pixels. They are set one beside the other, so that a script whose
-/// letters join is not among them: English stands there.
-#[must_use]
-pub fn burned(language: Language) -> Language {
-    if language.runs_left() {
-        Language::English
-    } else {
-        language
-    }
-}
-
 /// Text, directions and scale. Sizes follow the longer side.
 fn burn(raster: &mut Raster, image: &KeyImage, language: Language) {
-    let language = burned(language);
     let (width, height) = (raster.width as i32, raster.height as i32);
     let side = raster.width.max(raster.height) as f32;
     let size = side / 23.0;

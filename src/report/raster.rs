@@ -2,6 +2,8 @@
 //!
 //! All coordinates are clipped; nothing here can fail.
 
+use crate::base::language::{LEFT_TO_RIGHT, Language};
+use crate::base::script::{self, NON_JOINER};
 use std::sync::LazyLock;
 
 /// The overlay's colour. Violet, as in the publications of this method; bright, because it lies on
@@ -17,6 +19,20 @@ static FACE: LazyLock<Option<fontdue::Font>> = LazyLock::new(|| {
     let bytes: &[u8] = include_bytes!("faces/Inter-SemiBold.otf");
     fontdue::Font::from_bytes(bytes, fontdue::FontSettings::default()).ok()
 });
+
+/// The face of letters that join, and what joins them.
+static JOINING: LazyLock<Option<(fontdue::Font, rustybuzz::Face<'static>)>> = LazyLock::new(|| {
+    let font = fontdue::Font::from_bytes(script::BOLD, fontdue::FontSettings::default()).ok()?;
+    Some((font, rustybuzz::Face::from_slice(script::BOLD, 0)?))
+});
+
+/// Reads the faces of a language, which takes as long as ten pictures: best before there is a study.
+pub fn prepare(language: Language) {
+    LazyLock::force(&FACE);
+    if language.runs_left() {
+        LazyLock::force(&JOINING);
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raster {
@@ -81,20 +97,20 @@ impl Raster {
     pub fn label(&mut self, x: i32, y: i32, size: f32, text: &str) {
         let (w, h) = label_size(size, text);
         self.rectangle(x, y, w, h, [0; 3], 0.6);
-        let Some(face) = FACE.as_ref() else { return };
         let baseline = y as f32 + size * 1.0;
         let mut pen = x as f32 + padding(size);
-        for character in text.chars() {
-            let (metrics, coverage) = face.rasterize(character, size);
-            let left = (pen + metrics.bounds.xmin).round() as i32;
-            let top = (baseline - metrics.bounds.ymin - metrics.bounds.height).round() as i32;
+        for glyph in line_of(size, text) {
+            let (metrics, coverage) = glyph.face.rasterize_indexed(glyph.index, size);
+            let left = (pen + glyph.right + metrics.bounds.xmin).round() as i32;
+            let top = baseline - glyph.up - metrics.bounds.ymin - metrics.bounds.height;
+            let top = top.round() as i32;
             let width = metrics.width.max(1);
             for (index, value) in coverage.iter().enumerate() {
                 let (column, row) = ((index % width) as i32, (index / width) as i32);
                 let alpha = f32::from(*value) / 255.0;
                 self.blend(left + column, top + row, [255; 3], alpha);
             }
-            pen += metrics.advance_width;
+            pen += glyph.advance;
         }
     }
 
@@ -116,13 +132,66 @@ impl Raster {
 /// Width and height of a label's ground in pixels.
 #[must_use]
 pub fn label_size(size: f32, text: &str) -> (i32, i32) {
-    let advance: f32 = FACE.as_ref().map_or(0.0, |face| {
-        text.chars()
-            .map(|character| face.metrics(character, size).advance_width)
-            .sum()
-    });
+    let advance: f32 = line_of(size, text).iter().map(|glyph| glyph.advance).sum();
     let width = advance + 2.0 * padding(size);
-    (width.ceil() as i32, (size * 1.3).ceil() as i32)
+    // Letters that join reach further down.
+    let height = if script::runs_left(text) { 1.55 } else { 1.3 };
+    (width.ceil() as i32, (size * height).ceil() as i32)
+}
+
+/// A glyph of a line; distances in pixels.
+struct Placed {
+    face: &'static fontdue::Font,
+    index: u16,
+    advance: f32,
+    right: f32,
+    up: f32,
+}
+
+/// The glyphs of a line from the left to the right. Without a face there are none.
+fn line_of(size: f32, text: &str) -> Vec<Placed> {
+    let Some(own) = FACE.as_ref() else {
+        return Vec::new();
+    };
+    let single = |letter| Placed {
+        face: own,
+        index: own.lookup_glyph_index(letter),
+        advance: own.metrics(letter, size).advance_width,
+        right: 0.0,
+        up: 0.0,
+    };
+    let joining = JOINING.as_ref().filter(|_| script::runs_left(text));
+    let Some((face, shaper)) = joining else {
+        return text.chars().map(single).collect();
+    };
+    let joins = |letter, leftward: bool| {
+        letter == NON_JOINER || leftward && shaper.glyph_index(letter).is_some()
+    };
+    let mut line = Vec::new();
+    for part in script::parts(text, true, joins) {
+        let text = text.get(part.range).unwrap_or_default();
+        if !part.face {
+            let letters = text.chars().filter(|letter| *letter != LEFT_TO_RIGHT);
+            let from = line.len();
+            line.extend(letters.map(single));
+            if part.leftward
+                && let Some(added) = line.get_mut(from..)
+            {
+                added.reverse();
+            }
+            continue;
+        }
+        let unit = size / shaper.units_per_em().max(1) as f32;
+        let glyphs = script::shape(shaper, text, part.leftward);
+        line.extend(glyphs.into_iter().map(|glyph| Placed {
+            face,
+            index: glyph.index,
+            advance: glyph.advance as f32 * unit,
+            right: glyph.x as f32 * unit,
+            up: glyph.y as f32 * unit,
+        }));
+    }
+    line
 }
 
 fn padding(size: f32) -> f32 {
@@ -132,7 +201,12 @@ fn padding(size: f32) -> f32 {
 fn mix(below: u8, above: u8, alpha: f32) -> u8 {
     let mixed = f32::from(below) * (1.0 - alpha) + f32::from(above) * alpha;
     // Both are bytes and alpha lies in 0..=1: the sum is a byte.
-    mixed.round() as u8
+    whole(mixed)
+}
+
+/// The nearest byte of a number from 0 to 255.
+fn whole(value: f32) -> u8 {
+    (value + 0.5) as u8
 }
 
 /// One channel in another size: the mean of what a target pixel covers when it shrinks, a straight
@@ -151,7 +225,7 @@ pub fn resized(source: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u
                     sum += f32::from(value) * share * portion;
                 }
             }
-            target.push(sum.round() as u8);
+            target.push(whole(sum));
         }
     }
     target
@@ -226,5 +300,34 @@ mod tests {
         assert!(white > 300, "{white} bright bytes");
         let (w, _) = label_size(16.0, "RESEARCH");
         assert!((60..120).contains(&w), "{w}");
+    }
+
+    #[test]
+    fn joined_letters_keep_inside_their_ground() {
+        let text = "فقط برای پژوهش 12";
+        let (w, h) = label_size(16.0, text);
+        let mut raster = Raster::new(w as usize + 20, h as usize + 20, [0; 3]);
+        raster.label(10, 10, 16.0, text);
+        let white = |x: usize, y: usize| raster.rgb[(y * raster.width + x) * 3] > 40;
+        let mut inside = 0;
+        for y in 0..raster.height {
+            for x in 0..raster.width {
+                let within =
+                    (10..w as usize + 10).contains(&x) && (10..h as usize + 10).contains(&y);
+                assert!(within || !white(x, y), "{x} {y}");
+                inside += usize::from(white(x, y));
+            }
+        }
+        assert!(inside > 150, "{inside}");
+        // Seen from the left the number comes first.
+        let first = line_of(16.0, text).into_iter().next().unwrap();
+        let one = FACE.as_ref().unwrap().lookup_glyph_index('1');
+        assert_eq!(first.index, one);
+        // Joined they are narrower than one beside the other.
+        let apart: f32 = ["پ", "ژ", "و", "ه", "ش"]
+            .iter()
+            .map(|c| label_size(40.0, c).0 as f32)
+            .sum();
+        assert!((label_size(40.0, "پژوهش").0 as f32) < apart * 0.8);
     }
 }

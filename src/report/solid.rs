@@ -6,8 +6,9 @@
 //! and square roots in one order, so each processor draws the same bytes. The picture is made of the
 //! masks that the numbers come from; it is drawn for people and nothing is measured on it.
 
-use super::png::burned;
-use super::raster::{Raster, label_size, resized};
+mod rays;
+
+use super::raster::{Raster, label_size};
 use super::words;
 use crate::base::grid::Spacing;
 use crate::base::language::Language;
@@ -23,36 +24,11 @@ const MARGIN: usize = 3;
 /// No chest has more cells along one axis; a header may claim so.
 const MOST_CELLS: usize = 220;
 
-/// Width and height of one view in rays.
-const RAYS: (usize, usize) = (200, 200);
-
-/// A ray is one pixel here; both views are drawn this much larger.
-const ENLARGED: usize = 2;
-
 /// Between the two views.
 const GAP: usize = 32;
 
-/// Step along a ray, in cells.
-const STEP: f32 = 0.7;
-
-/// Turn of the body about its long axis, as cosine and sine of 20 degrees: straight from the front a
-/// solid looks flat.
-const TURN: (f32, f32) = (0.939_692_6, 0.342_020_15);
-
-const LUNG: [f32; 3] = [0.50, 0.57, 0.70];
-const INVOLVED: [f32; 3] = [0.47, 0.13, 0.80];
-
-/// Towards the light, in the viewer's axes: from above, from the viewer's left, from the viewer.
-const LIGHT: [f32; 3] = [-0.48, 0.60, 0.64];
-
 /// Less than this is not seen.
 const FAINTEST: f32 = 0.004;
-
-/// Healthy lung and nothing else.
-const PURE: Cell = Cell {
-    lung: 1.0,
-    involved: 0.0,
-};
 
 /// What a cell holds, 0 to 1.
 #[derive(Clone, Copy, Default)]
@@ -125,14 +101,11 @@ fn sampled<'a>(
 #[must_use]
 pub fn draw(lungs: &Array3<bool>, involved: &Array3<bool>, spacing: Spacing) -> Option<Raster> {
     let grid = Grid::of(lungs, involved, spacing)?;
-    let views: Vec<Raster> = [1.0, -1.0].map(|side| grid.view(side)).into();
-    let [front, behind] = &views[..] else {
-        return None;
-    };
+    let [front, behind] = grid.views();
     let gap = GAP;
     let mut both = Raster::new(front.width * 2 + gap, front.height, [255; 3]);
-    both.paste(0, 0, front);
-    both.paste(front.width + gap, 0, behind);
+    both.paste(0, 0, &front);
+    both.paste(front.width + gap, 0, &behind);
     burn(&mut both, front.width + gap);
     Some(both)
 }
@@ -141,7 +114,7 @@ pub fn draw(lungs: &Array3<bool>, involved: &Array3<bool>, spacing: Spacing) -> 
 #[must_use]
 pub fn labelled(both: &Raster, language: Language) -> Raster {
     let mut both = both.clone();
-    let banner = words::BANNER_SHORT.of(burned(language));
+    let banner = words::BANNER_SHORT.of(language);
     let size = both.height as f32 / 23.0;
     let (_, line) = label_size(size, banner);
     let second = usize::midpoint(both.width, GAP) as i32;
@@ -304,146 +277,6 @@ impl Grid {
             }
         });
         kinds
-    }
-
-    /// One view: `side` is 1 from the front and -1 from behind.
-    fn view(&self, side: f32) -> Raster {
-        let (columns, rows) = RAYS;
-        let centre = self.dim.map(|n| 0.5 * (n as f32 - 1.0));
-        let reach = (centre[1] * centre[1] + centre[2] * centre[2]).sqrt();
-        // Cells a pixel: the whole body fits, whichever way it is turned.
-        let scale = (2.0 * centre[0] / (rows as f32 - 24.0))
-            .max(2.0 * (centre[2] * TURN.0 + centre[1] * TURN.1) / (columns as f32 - 16.0));
-        let steps = (2.0 * reach / STEP) as usize;
-        let light = LIGHT;
-        let mut rgb = vec![[0_u8; 3]; columns * rows];
-        rgb.par_chunks_mut(columns)
-            .enumerate()
-            .for_each(|(row, line)| {
-                let up = (0.5 * (rows as f32 - 1.0) - row as f32) * scale;
-                let Some(bounds) = self.bounds(centre[0] + up) else {
-                    line.fill([255; 3]);
-                    return;
-                };
-                for (column, pixel) in line.iter_mut().enumerate() {
-                    let across = (column as f32 - 0.5 * (columns as f32 - 1.0)) * scale;
-                    let mut colour = [0.0_f32; 3];
-                    let mut left = 1.0_f32;
-                    for k in self.within(&bounds, across, side, reach, steps) {
-                        let deep = k as f32 * STEP - reach;
-                        // The viewer's axes into the body's: x to the patient's left, y to the back.
-                        let x = side * (across * TURN.0 - deep * TURN.1);
-                        let y = side * (across * TURN.1 + deep * TURN.0);
-                        let (y, x) = (centre[1] + y, centre[2] + x);
-                        let (cell, slope) = match self.kind(centre[0] + up, y, x) {
-                            Kind::Empty => continue,
-                            Kind::Lung => (PURE, [0.0; 3]),
-                            Kind::Mixed => self.sample(centre[0] + up, y, x),
-                        };
-                        if cell.lung <= FAINTEST && cell.involved <= FAINTEST {
-                            continue;
-                        }
-                        self.gather(cell, slope, side, light, &mut colour, &mut left);
-                        if left < 0.02 {
-                            break;
-                        }
-                    }
-                    *pixel = colour.map(|c| ((c + left) * 255.0).clamp(0.0, 255.0) as u8);
-                }
-            });
-        let channel = |c: usize| -> Vec<u8> { rgb.iter().map(|pixel| pixel[c]).collect() };
-        let to = (columns * ENLARGED, rows * ENLARGED);
-        let channels: Vec<Vec<u8>> = (0..3).map(|c| resized(&channel(c), RAYS, to)).collect();
-        let mut raster = Raster::new(to.0, to.1, [255; 3]);
-        for (k, pixel) in raster.rgb.chunks_exact_mut(3).enumerate() {
-            for (to, channel) in pixel.iter_mut().zip(&channels) {
-                *to = channel[k];
-            }
-        }
-        raster
-    }
-
-    /// Adds what a place along a ray shows.
-    fn gather(
-        &self,
-        cell: Cell,
-        slope: [f32; 3],
-        side: f32,
-        light: [f32; 3],
-        colour: &mut [f32; 3],
-        left: &mut f32,
-    ) {
-        let steep = (slope[0] * slope[0] + slope[1] * slope[1] + slope[2] * slope[2]).sqrt();
-        // The surface's normal in the viewer's axes: right, up, towards the viewer.
-        let (right, up, near) = if steep > 1e-4 {
-            let [z, y, x] = slope.map(|s| -s / steep);
-            let (x, y) = (side * x, side * y);
-            (x * TURN.0 + y * TURN.1, z, -(y * TURN.0 - x * TURN.1))
-        } else {
-            (0.0, 0.0, 1.0)
-        };
-        let lit = (right * light[0] + up * light[1] + near * light[2]).max(0.0);
-        // Glass: seen at its rim more than where it is looked through.
-        let rim = 1.0 - near.abs();
-        let skin = (steep * (0.11 + 0.9 * rim * rim)).min(0.5);
-        let inside = 0.006 * cell.lung;
-        let body = (cell.involved * 0.34).min(0.9);
-        for (share, tint, shade) in [
-            (body, INVOLVED, 0.55 + 0.6 * lit),
-            ((skin + inside).min(0.6), LUNG, 0.72 + 0.55 * lit),
-        ] {
-            if share == 0.0 {
-                continue;
-            }
-            let alpha = share * *left;
-            for (sum, tint) in colour.iter_mut().zip(tint) {
-                *sum += alpha * (tint * shade).min(1.0);
-            }
-            *left -= alpha;
-        }
-    }
-
-    /// First and one past the last row and column with anything to see, at a height.
-    fn bounds(&self, z: f32) -> Option<[[f32; 2]; 2]> {
-        let [nz, ny, nx] = self.dim;
-        if !(z >= 0.0 && z < (nz - 1) as f32) {
-            return None;
-        }
-        let plane = self.kinds.get(z as usize * ny * nx..)?.get(..ny * nx)?;
-        let seen = |kind: &Kind| *kind != Kind::Empty;
-        let row_seen = |y: &usize| plane[y * nx..][..nx].iter().any(seen);
-        let first = (0..ny).find(row_seen)?;
-        let last = (0..ny).rev().find(row_seen)?;
-        let (mut left, mut right) = (nx, 0);
-        for row in plane[first * nx..(last + 1) * nx].chunks_exact(nx) {
-            left = left.min(row.iter().position(seen).unwrap_or(nx));
-            right = right.max(row.iter().rposition(seen).unwrap_or(0));
-        }
-        let span = |from: usize, to: usize| [from as f32, to as f32 + 1.0];
-        Some([span(first, last), span(left, right)])
-    }
-
-    /// The steps of a ray that can see anything, and one or two more.
-    fn within(
-        &self,
-        [along_y, along_x]: &[[f32; 2]; 2],
-        across: f32,
-        side: f32,
-        reach: f32,
-        steps: usize,
-    ) -> std::ops::Range<usize> {
-        let centre = self.dim.map(|n| 0.5 * (n as f32 - 1.0));
-        let (mut from, mut to) = (0.0_f32, steps as f32);
-        for (at, slope, [low, high]) in [
-            (centre[1] + side * across * TURN.1, side * TURN.0, along_y),
-            (centre[2] + side * across * TURN.0, -side * TURN.1, along_x),
-        ] {
-            let step = |edge: f32| ((edge - at) / slope + reach) / STEP;
-            let (a, b) = (step(*low), step(*high));
-            from = from.max(a.min(b) - 1.0);
-            to = to.min(a.max(b) + 2.0);
-        }
-        from as usize..to.max(0.0) as usize
     }
 
     /// What is between a place's cells; nothing outside of the grid.

@@ -20,7 +20,7 @@ pub fn title(language: Language, number: &str) -> String {
 
 #[must_use]
 pub fn made(language: Language, moment: &str) -> String {
-    let moment = self::moment(moment);
+    let moment = language.ltr(&self::moment(moment));
     match language {
         Language::English => format!("Report of {moment}"),
         Language::German => format!("Bericht vom {moment}"),

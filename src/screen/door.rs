@@ -5,6 +5,7 @@
 //! last key. This module keeps no clock: the caller says how long it has run.
 
 use super::pin::{LONGEST, Pin};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long the page stays after the last key.
@@ -43,6 +44,33 @@ pub enum Asking {
     Locked(u32),
 }
 
+/// What the audit trail is told of the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Knock {
+    Button,
+    Pin,
+    WrongPin,
+    /// The last of the wrong PINs that lock the keypad.
+    Locked,
+}
+
+impl Knock {
+    /// What its row says. One that was refused says so first.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Knock::Button => "service page opened by its button",
+            Knock::Pin => "service page opened by its PIN",
+            Knock::WrongPin => "refused: a wrong PIN",
+            Knock::Locked => "refused: a wrong PIN, the keypad is locked",
+        }
+    }
+}
+
+/// Knocks that wait for somebody to take them: more are pressed by no finger between two looks.
+const MOST_KNOCKS: usize = 64;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Wall,
@@ -62,6 +90,7 @@ pub struct Door {
     until: Duration,
     wrong: u32,
     locked_until: Duration,
+    knocks: Vec<Knock>,
 }
 
 impl Door {
@@ -74,6 +103,7 @@ impl Door {
             until: Duration::ZERO,
             wrong: 0,
             locked_until: Duration::ZERO,
+            knocks: Vec::new(),
         }
     }
 
@@ -83,7 +113,10 @@ impl Door {
         if self.button == Some(code) {
             match self.state {
                 State::Service => self.enter(State::Wall, now, Duration::ZERO),
-                _ => self.enter(State::Service, now, STAYS),
+                _ => {
+                    self.knock(Knock::Button);
+                    self.enter(State::Service, now, STAYS);
+                }
             }
             return;
         }
@@ -135,6 +168,7 @@ impl Door {
     fn judge(&mut self, typed: &str, now: Duration) {
         if self.pin.as_ref().is_some_and(|pin| pin.is(typed)) {
             self.wrong = 0;
+            self.knock(Knock::Pin);
             log::info!("the service page was opened by its PIN");
             return self.enter(State::Service, now, STAYS);
         }
@@ -142,10 +176,23 @@ impl Door {
         crate::limited!(log::Level::Warn, "a wrong PIN was typed at the display");
         if self.wrong >= MOST_WRONG {
             self.wrong = 0;
+            self.knock(Knock::Locked);
             self.locked_until = now + LOCKED;
             return self.enter(State::Locked, now, WAITS);
         }
+        self.knock(Knock::WrongPin);
         self.enter(State::Wrong, now, WAITS);
+    }
+
+    fn knock(&mut self, knock: Knock) {
+        if self.knocks.len() < MOST_KNOCKS {
+            self.knocks.push(knock);
+        }
+    }
+
+    /// What has happened since the last look.
+    pub fn take_knocks(&mut self) -> Vec<Knock> {
+        std::mem::take(&mut self.knocks)
     }
 
     fn enter(&mut self, state: State, now: Duration, stays: Duration) {
@@ -287,6 +334,26 @@ mod tests {
         door.press(BUTTON, s(202));
         type_pin(&mut door, "102938", s(302));
         assert!(matches!(door.view(s(302)), View::Service { .. }));
+    }
+
+    #[test]
+    fn each_opening_and_each_wrong_pin_is_a_knock() {
+        let mut door = door();
+        door.press(BUTTON, s(1));
+        door.press(BUTTON, s(2));
+        assert_eq!(door.take_knocks(), [Knock::Button], "leaving is none");
+        for _ in 0..6 {
+            type_pin(&mut door, "111111", s(3));
+        }
+        let mut wrong = vec![Knock::WrongPin; 4];
+        wrong.push(Knock::Locked);
+        assert_eq!(door.take_knocks(), wrong);
+        type_pin(&mut door, "102938", s(400));
+        assert_eq!(door.take_knocks(), [Knock::Pin]);
+        for _ in 0..400 {
+            door.press(BUTTON, s(500));
+        }
+        assert_eq!(door.take_knocks().len(), MOST_KNOCKS);
     }
 
     #[test]

@@ -360,7 +360,7 @@ fn line_of(text: &str, weight: Weight) -> Vec<Placed> {
         return text.chars().map(single).collect();
     }
     let joining = joining(weight);
-    let parts = script::parts(text, |letter, leftward| {
+    let parts = script::parts(text, true, |letter, leftward| {
         leftward && joining.shaper.glyph_index(letter).is_some() || steers(letter)
     });
     let mut line = Vec::new();

@@ -18,12 +18,13 @@ pub mod pin;
 pub mod scene;
 pub mod shape;
 mod sticks;
+pub mod told;
 pub mod words;
 
 use crate::base::language::Language;
 use crate::status::Status;
 use canvas::Canvas;
-use door::{Door, View};
+use door::{Door, Knock, View};
 use jiff::{Timestamp, Zoned};
 use keys::Keys;
 use look::Watch;
@@ -36,6 +37,7 @@ use sd_notify::NotifyState;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
+use told::Told;
 
 #[derive(Clone, Debug)]
 pub struct ScreenConfig {
@@ -49,6 +51,8 @@ pub struct ScreenConfig {
     /// The key that opens the service page, and the PIN that does.
     pub button: Option<u16>,
     pub pin: Option<Pin>,
+    /// Where `serve` is told who opened the service page; nowhere for a single picture.
+    pub told: Option<PathBuf>,
     pub panel: PanelChoice,
     /// What is said in it where the status cannot be read.
     pub language: Language,
@@ -184,6 +188,8 @@ pub fn run(config: ScreenConfig) -> Result<(), ScreenError> {
         keys: Keys::new(&config.input),
         door: Door::new(config.button, config.pin),
         begun: Instant::now(),
+        told: Told::default(),
+        file: config.told,
     };
     loop {
         let view = desk.look();
@@ -204,6 +210,8 @@ struct Desk {
     keys: Keys,
     door: Door,
     begun: Instant,
+    told: Told,
+    file: Option<PathBuf>,
 }
 
 impl Desk {
@@ -215,7 +223,25 @@ impl Desk {
         for code in self.keys.pressed() {
             self.door.press(code, now);
         }
+        let knocks = self.door.take_knocks();
+        if !knocks.is_empty() {
+            self.tell(&knocks);
+        }
         self.door.view(now)
+    }
+
+    fn tell(&mut self, knocks: &[Knock]) {
+        let Some(file) = &self.file else { return };
+        let now = Timestamp::now().as_millisecond();
+        for knock in knocks {
+            self.told.add(*knock, now);
+        }
+        if let Err(trouble) = self.told.write(file) {
+            crate::limited!(
+                log::Level::Error,
+                "the audit trail cannot be told who opened the service page: {trouble}"
+            );
+        }
     }
 
     /// Waits so long, or until a key has changed what is shown.

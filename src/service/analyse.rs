@@ -184,7 +184,7 @@ pub struct Checked {
 struct Prepared {
     stack: Stack,
     input: NetworkInput,
-    ready: BTreeMap<usize, Plane>,
+    clean: Clean,
     /// Rows of the table that weaken a result, with a warning.
     weak: usize,
 }
@@ -240,12 +240,13 @@ fn prepare(
     run.seconds.preprocess = clock.elapsed().as_secs_f64();
     run.study.slices_denoised = u32::try_from(input.unit.dim().0).unwrap_or(u32::MAX);
 
-    {
+    let looked_at = || {
         // Gone before the networks need the memory.
         let air = lungs::find(&input.unit, None, input.spacing);
-        let facts = image_facts(&input, &air, recipe.profile);
-        checks.extend(check::image(&facts, limits));
-    }
+        image_facts(&input, &air, recipe.profile)
+    };
+    let (facts, clean) = rayon::join(looked_at, || Clean::of(&input.unit, ready));
+    checks.extend(check::image(&facts, limits));
     run.judged(&checks);
     if let Some(refused) = check::refusal(&checks) {
         return Err(Stop::Check(Box::new(refused.clone())));
@@ -258,7 +259,7 @@ fn prepare(
     Ok(Prepared {
         stack,
         input,
-        ready,
+        clean,
         weak,
     })
 }
@@ -276,7 +277,7 @@ fn walk(
     let Prepared {
         stack,
         input,
-        ready,
+        clean,
         weak,
     } = prepare(images, &recipe, limits, ready, run)?;
     let bundle = trusted()?;
@@ -284,7 +285,9 @@ fn walk(
 
     let internal = |error: InferError| Stop::Trouble(Trouble::Internal(Some(error.to_string())));
     let clock = Instant::now();
-    let clean = reconstruct(bundle, &input.unit, ready, progress).map_err(internal)?;
+    let clean = clean
+        .whole(bundle, &input.unit, progress)
+        .map_err(internal)?;
     run.seconds.denoise = clock.elapsed().as_secs_f64();
 
     let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
@@ -417,41 +420,64 @@ fn unusable(
     }
 }
 
-/// Reconstructs the planes that are not ready, and puts all together.
-fn reconstruct(
-    bundle: &Bundle,
-    unit: &Array3<f32>,
-    mut ready: BTreeMap<usize, Plane>,
-    progress: &dyn Progress,
-) -> Result<Array3<f32>, InferError> {
-    if ready.is_empty() {
-        return bundle.denoise(unit, progress).map(|all| all.clean);
-    }
-    let of = unit.dim().0;
-    let mut clean = Array3::<f32>::zeros(unit.raw_dim());
-    let mut open = Vec::new();
-    for (z, mut plane) in clean.axis_iter_mut(Axis(0)).enumerate() {
-        match ready.remove(&z) {
-            Some(made) => plane.iter_mut().zip(made.clean).for_each(|(to, v)| *to = v),
-            None => open.push((z, plane)),
+/// The reconstruction as far as it was made while the study arrived.
+struct Clean {
+    volume: Array3<f32>,
+    open: BTreeSet<usize>,
+}
+
+impl Clean {
+    fn of(unit: &Array3<f32>, mut ready: BTreeMap<usize, Plane>) -> Self {
+        if ready.is_empty() {
+            return Self {
+                volume: Array3::default((0, 0, 0)),
+                open: (0..unit.dim().0).collect(),
+            };
         }
+        let mut volume = Array3::<f32>::zeros(unit.raw_dim());
+        let mut open = BTreeSet::new();
+        for (z, mut plane) in volume.axis_iter_mut(Axis(0)).enumerate() {
+            match ready.remove(&z) {
+                Some(made) => plane.iter_mut().zip(made.clean).for_each(|(to, v)| *to = v),
+                None => {
+                    open.insert(z);
+                }
+            }
+        }
+        Self { volume, open }
     }
-    let done = AtomicUsize::new(of - open.len());
-    open.into_par_iter().try_for_each(|(z, mut plane)| {
-        let made = bundle.denoise_slice(unit.index_axis(Axis(0), z));
-        plane.assign(&made.map_err(|error| match error {
-            InferError::Denoise { why, .. } => InferError::Denoise { slice: z, why },
-            other => other,
-        })?);
-        progress.slices(done.fetch_add(1, Ordering::Relaxed) + 1, of);
-        Ok(())
-    })?;
-    progress.slices(of, of);
-    // As when all are made at once.
-    if clean.iter().all(|v| Some(v) == clean.first()) {
-        return Err(InferError::Dead);
+
+    /// Reconstructs the planes that are not ready, and puts all together.
+    fn whole(
+        self,
+        bundle: &Bundle,
+        unit: &Array3<f32>,
+        progress: &dyn Progress,
+    ) -> Result<Array3<f32>, InferError> {
+        let Self { mut volume, open } = self;
+        let of = unit.dim().0;
+        if volume.is_empty() {
+            return bundle.denoise(unit, progress).map(|all| all.clean);
+        }
+        let done = AtomicUsize::new(of - open.len());
+        let planes = volume.axis_iter_mut(Axis(0)).enumerate();
+        let planes: Vec<_> = planes.filter(|(z, _)| open.contains(z)).collect();
+        planes.into_par_iter().try_for_each(|(z, mut plane)| {
+            let made = bundle.denoise_slice(unit.index_axis(Axis(0), z));
+            plane.assign(&made.map_err(|error| match error {
+                InferError::Denoise { why, .. } => InferError::Denoise { slice: z, why },
+                other => other,
+            })?);
+            progress.slices(done.fetch_add(1, Ordering::Relaxed) + 1, of);
+            Ok(())
+        })?;
+        progress.slices(of, of);
+        // As when all are made at once.
+        if volume.iter().all(|v| Some(v) == volume.first()) {
+            return Err(InferError::Dead);
+        }
+        Ok(volume)
     }
-    Ok(clean)
 }
 
 fn patient(headers: &[Header]) -> Patient {

@@ -4,7 +4,7 @@
 //! receive. Nothing that it does can hold up the loop.
 
 use super::run::step_back;
-use super::{clock, hardware, receipts, trail, updates};
+use super::{clock, hardware, knocks, receipts, trail, updates};
 use crate::board::{Board, Heat};
 use crate::config::Config;
 use crate::status::page::{self, Caller, Page, Versions};
@@ -48,6 +48,7 @@ impl Aside {
             let mut failed = false;
             loop {
                 receipts::take_in(&self.config.receipts(), &self.store);
+                knocks::take_in(&self.config.door_file(), &self.store);
                 updates::take_in(&self.config);
                 let page = self.page(&board, &versions);
                 let heat = page.heat.iter().filter(|zone| zone.hot);

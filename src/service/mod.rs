@@ -30,6 +30,7 @@ pub mod fleet;
 mod frames;
 pub mod hardware;
 mod keeper;
+mod knocks;
 mod measure;
 mod metrics;
 mod pictures;

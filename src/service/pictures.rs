@@ -69,7 +69,12 @@ pub fn key_images(
 
 fn grey(hu: f32) -> u8 {
     let (low, high) = WINDOW;
-    (255.0 * ((hu - low) / (high - low)).clamp(0.0, 1.0)).round() as u8
+    whole(255.0 * ((hu - low) / (high - low)).clamp(0.0, 1.0))
+}
+
+/// The nearest byte of a number from 0 to 255. A call of the library for each pixel would take longer than all the rest.
+fn whole(value: f32) -> u8 {
+    (value + 0.5) as u8
 }
 
 /// 0 to 1 on the network's grid.
@@ -94,13 +99,20 @@ fn enlarge(small: ArrayView2<f32>, height: usize, width: usize) -> Vec<u8> {
         (low, (low + 1).min(from - 1), x - low as f32)
     };
     let mut out = Vec::with_capacity(height * width);
+    let across: Vec<_> = (0..width).map(|x| reach(x, nx, width)).collect();
+    let empty: Vec<bool> = (small.rows().into_iter())
+        .map(|row| row.iter().all(|v| *v == 0.0))
+        .collect();
     for y in 0..height {
         let (top, bottom, ty) = reach(y, ny, height);
-        for x in 0..width {
-            let (left, right, tx) = reach(x, nx, width);
+        if empty[top] && empty[bottom] {
+            out.resize(out.len() + width, 0);
+            continue;
+        }
+        for &(left, right, tx) in &across {
             let upper = small[[top, left]] * (1.0 - tx) + small[[top, right]] * tx;
             let lower = small[[bottom, left]] * (1.0 - tx) + small[[bottom, right]] * tx;
-            out.push((255.0 * (upper * (1.0 - ty) + lower * ty)).round() as u8);
+            out.push(whole(255.0 * (upper * (1.0 - ty) + lower * ty)));
         }
     }
     out

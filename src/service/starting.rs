@@ -31,6 +31,8 @@ impl Starting {
         let (config, sign) = (config.clone(), sign.to_owned());
         let (end, ended) = mpsc::channel();
         let say = move || {
+            // The first study should not wait for it.
+            crate::report::prepare(config.language);
             let scene = Scene {
                 starting: true,
                 ..Scene::default()

@@ -23,14 +23,18 @@ pub enum Event {
     Complete,
     Refuse,
     Result,
+    /// A result that stood before was shown for a study that came again.
+    View,
     Export,
     Transfer,
     Delete,
     Feedback,
+    /// Somebody opened the service page, or was refused it.
+    Login,
 }
 
 impl Event {
-    const ALL: [Event; 12] = [
+    const ALL: [Event; 14] = [
         Event::Start,
         Event::Stop,
         Event::Configure,
@@ -39,10 +43,12 @@ impl Event {
         Event::Complete,
         Event::Refuse,
         Event::Result,
+        Event::View,
         Event::Export,
         Event::Transfer,
         Event::Delete,
         Event::Feedback,
+        Event::Login,
     ];
 
     pub(super) fn from_word(word: &str) -> Option<Self> {
@@ -59,10 +65,12 @@ impl Event {
             Event::Complete => "complete",
             Event::Refuse => "refuse",
             Event::Result => "result",
+            Event::View => "view",
             Event::Export => "export",
             Event::Transfer => "transfer",
             Event::Delete => "delete",
             Event::Feedback => "feedback",
+            Event::Login => "login",
         }
     }
 }
@@ -226,6 +234,56 @@ impl Store {
         })
     }
 
+    /// What happened at the door of the service page, each with its number and its moment. What was
+    /// entered before is not entered again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing of it is entered.
+    pub fn audit_door(
+        &self,
+        session: &str,
+        told: &[(i64, i64, &'static str)],
+    ) -> Result<(), StoreError> {
+        self.run(|c| {
+            let t = c.transaction()?;
+            let last: Option<i64> = t
+                .query_row(
+                    "SELECT number FROM door WHERE session=?1",
+                    [session],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let mut last = last.unwrap_or(0);
+            for &(number, at_ms, what) in told {
+                if number > last {
+                    note(&t, Event::Login, "screen", what, at_ms)?;
+                    last = number;
+                }
+            }
+            // A start that is over does not come back.
+            t.execute("DELETE FROM door WHERE session<>?1", [session])?;
+            t.execute(
+                "INSERT INTO door (session, number) VALUES (?1, ?2) \
+                 ON CONFLICT DO UPDATE SET number=excluded.number",
+                params![session, last],
+            )?;
+            t.commit()
+        })
+    }
+
+    /// The result that a study had before is shown again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit_view(&self, study_uid: &str, at_ms: i64) -> Result<(), StoreError> {
+        let what = format!("study {study_uid} came again, its result is shown");
+        self.run(|c| {
+            let t = c.transaction()?;
+            note(&t, Event::View, "serve", &what, at_ms)?;
+            t.commit()
+        })
+    }
+
     /// The box ends as it should. Where its power went there is no such row.
     ///
     /// # Errors
@@ -319,6 +377,27 @@ mod tests {
         c.execute_batch("DROP TRIGGER audit_stays; DROP TRIGGER audit_keeps;")
             .unwrap();
         c.execute_batch(change).unwrap();
+    }
+
+    #[test]
+    fn the_door_is_told_once_and_in_order() {
+        let (folder, store) = store();
+        let opened = "service page opened by its button";
+        store.audit_door("s1", &[(1, 10, opened)]).unwrap();
+        let both = [(1, 10, opened), (2, 20, "refused: a wrong PIN")];
+        store.audit_door("s1", &both).unwrap();
+        store.audit_door("s1", &both).unwrap();
+        // Another start of the display counts anew.
+        store.audit_door("s2", &[(1, 30, opened)]).unwrap();
+        store.audit_view("1.2", 40).unwrap();
+        let records = Records::open(&folder.path().join("scanside.db")).unwrap();
+        let rows = records.audit(99).unwrap();
+        let told: Vec<(&str, i64)> = rows.iter().map(|r| (r.event.as_str(), r.at_ms)).collect();
+        assert_eq!(
+            told,
+            [("login", 10), ("login", 20), ("login", 30), ("view", 40)]
+        );
+        assert_eq!(look(&folder, None).broken, None);
     }
 
     #[test]

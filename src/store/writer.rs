@@ -9,7 +9,7 @@ use std::time::Instant;
 const APPLICATION_ID: i32 = 0x7363_6e73;
 
 /// One script per version, applied in its own transaction; `user_version` counts them.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("schema/009.sql"),
     include_str!("schema/010.sql"),
     include_str!("schema/011.sql"),
+    include_str!("schema/012.sql"),
 ];
 
 /// A handle on the database; clones share the connection. Callers take turns on their own threads: a

@@ -187,22 +187,25 @@ fn high_set(first: &str) -> Set {
     }
 }
 
-/// The name as GBK, if every component is either plain ASCII or nothing but pairs of the common
-/// Chinese signs. A Latin name has an ASCII letter beside each accented one.
+/// The name as GBK, if every component is plain ASCII or made of whole pairs, and one of them of nothing but
+/// common Chinese signs. A Latin name has an ASCII letter beside each accented one: some of its components
+/// may be pairs of GBK (Øy, Éléa), but none has accented letters alone.
 fn as_gbk(bytes: &[u8]) -> Option<String> {
-    let mut chinese = false;
+    let mut sure = false;
     for component in bytes.split(|b| DELIMITERS.contains(b) || *b == b' ') {
         if component.is_ascii() {
             continue;
         }
         let (pairs, odd) = component.as_chunks::<2>();
-        let common = |pair: &[u8; 2]| matches!(pair, [0xB0..=0xF7, 0xA1..=0xFE]);
-        if !odd.is_empty() || !pairs.iter().all(common) {
+        let pair = |pair: &[u8; 2]| matches!(pair, [0x81..=0xFE, 0x40..=0x7E | 0x80..=0xFE]);
+        if !odd.is_empty() || !pairs.iter().all(pair) {
             return None;
         }
-        chinese = true;
+        // The second row has no signs in Latin 1.
+        let common = |pair: &[u8; 2]| matches!(pair, [0xB0..=0xF7, 0xA1..=0xFE] | [0x81..=0x9F, _]);
+        sure |= pairs.iter().all(common);
     }
-    if !chinese {
+    if !sure {
         return None;
     }
     let (text, _, damaged) = GBK.decode(bytes);
@@ -265,7 +268,24 @@ mod tests {
         for set in [&[][..], &["ISO_IR 100"], &["ISO_IR 6"]] {
             assert_eq!(readable(&latin(&name), &sets(set)), "王^小东");
         }
-        for name in ["Müller^Jürgen", "Conceição^João", "Ñandú^Ÿ", "Ö^Ä"] {
+        // Signs that GB 2312 does not have, beside one that it has, and alone.
+        for (name, bytes) in [
+            ("朱^镕基", &b"\xD6\xEC^\xE9\x46\xBB\xF9"[..]),
+            ("朱^喆", b"\xD6\xEC^\x86\xB4"),
+            ("Zhu^喆", b"Zhu^\x86\xB4"),
+        ] {
+            assert_eq!(readable(&latin(bytes), &sets(&["ISO_IR 100"])), name);
+        }
+        for name in [
+            "Müller^Jürgen",
+            "Conceição^João",
+            "Ñandú^Ÿ",
+            "Ö^Ä",
+            // Pairs of GBK, every one.
+            "Øy^Éléa",
+            "Ås^Özüm",
+            "Øy^Ås",
+        ] {
             let shown = readable(name, &sets(&["ISO_IR 100"]));
             assert_eq!(shown, name, "a Latin name");
         }

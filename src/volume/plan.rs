@@ -156,16 +156,19 @@ impl Plan {
         let mut spare: Vec<Vec<f32>> = Vec::new();
         for (batch, mut out) in unit.axis_chunks_iter_mut(Axis(0), BATCH).enumerate() {
             let planes = (batch * BATCH..).zip(out.axis_iter_mut(Axis(0)));
-            let open: Vec<(usize, &mut [f32])> = planes
-                .filter_map(|(j, plane)| {
-                    let plane = plane.into_slice()?;
-                    let Some(ready) = known(j) else {
-                        return Some((j, plane));
-                    };
-                    plane.copy_from_slice(&ready);
-                    None
-                })
-                .collect();
+            let (mut open, mut ready) = (Vec::new(), Vec::new());
+            for (j, plane) in planes {
+                let Some(plane) = plane.into_slice() else {
+                    continue;
+                };
+                match known(j) {
+                    Some(known) => ready.push((known, plane)),
+                    None => open.push((j, plane)),
+                }
+            }
+            ready
+                .into_par_iter()
+                .for_each(|(known, plane): (Vec<f32>, &mut [f32])| plane.copy_from_slice(&known));
             let supports = || open.iter().map(|(j, _)| self.support(*j));
             let first = supports().map(|s| s.start).min().unwrap_or(0);
             let kept = window.split_off(&first);

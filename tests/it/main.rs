@@ -15,6 +15,7 @@ mod infer;
 mod interrupted;
 mod kills;
 mod kinds;
+mod knocks;
 mod memory;
 mod metrics;
 mod objects;

@@ -342,9 +342,11 @@ fn odd_pixels_come_to_the_same_answer_or_are_refused_in_words() {
 const NAMES: &[(&str, &[u8], &str)] = &[
     ("ISO_IR 100", b"\xCD\xF5^\xD0\xA1\xB6\xAB", "王^小东"),
     ("", b"\xCD\xF5^\xD0\xA1\xB6\xAB", "王^小东"),
-    // Characters that GB 2312 does not have, under their names; and as Latin 1, where nothing tells
-    // them from letters: that is what stays, readable and harmless.
-    ("ISO_IR 100", b"\xD6\xEC^\xE9\x46\xBB\xF9", "Öì^éF»ù"),
+    // Characters that GB 2312 does not have, as Latin 1 and under their names.
+    ("ISO_IR 100", b"\xD6\xEC^\xE9\x46\xBB\xF9", "朱^镕基"),
+    ("ISO_IR 100", b"\xD6\xEC^\x86\xB4", "朱^喆"),
+    // Letters that could be pairs of GBK.
+    ("ISO_IR 100", b"\xD8y^\xC9l\xE9a", "Øy^Éléa"),
     ("GBK", b"\xD6\xEC^\xE9\x46\xBB\xF9", "朱^镕基"),
     ("GB18030", b"\xD6\xEC^\x86\xB4", "朱^喆"),
     ("ISO_IR 100", b"Buc^J\xE9r\xF4me", "Buc^Jérôme"),

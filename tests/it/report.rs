@@ -1,6 +1,8 @@
 //! The report as other programs see it: text and pages of the PDF, the JSON against its schema,
 //! the folder against `sha256sum`.
 
+mod pages;
+
 use scanside::base::ident::Private;
 use scanside::base::language::Language;
 use scanside::export::{self, Options};
@@ -34,7 +36,10 @@ fn samples() -> Vec<(&'static str, Report)> {
 /// Reports in the other languages that a box can be set to.
 fn translated() -> Vec<(String, Report)> {
     let mut all = Vec::new();
-    for language in [Language::German, Language::Spanish, Language::French] {
+    let others = Language::ALL
+        .into_iter()
+        .filter(|l| *l != Language::English);
+    for language in others {
         for (name, report) in [
             ("covid", sample::covid()),
             ("undetermined", sample::undetermined()),
@@ -77,7 +82,7 @@ fn samples_to_look_at() {
     for (name, report) in english.chain(translated()) {
         write_all(&Path::new(&folder).join(&name), &report);
         if let Some(image) = report.key_images().first() {
-            let map = report::png::map_png(image, 240, Language::English).unwrap();
+            let map = report::png::map_png(image, 240, report.language).unwrap();
             std::fs::write(Path::new(&folder).join(name).join("map.png"), map).unwrap();
         }
     }
@@ -94,9 +99,24 @@ fn output(command: &mut Command) -> String {
 /// The PDF's text in the order in which it was drawn, without empty lines and double spaces: what
 /// stays the same from one version of poppler to the next.
 fn text_of(pdf: &Path) -> String {
+    text_in_order(pdf, &["-raw"])
+}
+
+/// The same of a page that is read from the right. Poppler puts a line of it into the order of reading
+/// when it may lay out the page itself, and marks what runs where; the marks are taken out.
+fn text_from_the_right(pdf: &Path) -> String {
+    let text = text_in_order(pdf, &[]);
+    text.replace(
+        ['\u{202a}', '\u{202b}', '\u{202c}', '\u{200e}', '\u{200f}'],
+        "",
+    )
+}
+
+fn text_in_order(pdf: &Path, order: &[&str]) -> String {
     let text = output(
         Command::new("pdftotext")
-            .args(["-raw", "-enc", "UTF-8"])
+            .args(order)
+            .args(["-enc", "UTF-8"])
             .arg(pdf)
             .arg("-"),
     );
@@ -126,7 +146,11 @@ fn the_words_of_the_pages_are_the_golden_ones() {
     for (name, report) in english.chain(translated()) {
         let pdf = folder.path().join("report.pdf");
         std::fs::write(&pdf, report::pdf::write(&report).unwrap()).unwrap();
-        let text = text_of(&pdf);
+        let text = if report.language.runs_left() {
+            text_from_the_right(&pdf)
+        } else {
+            text_of(&pdf)
+        };
         let path = golden(&format!("{name}.txt"));
         let whole = report.language == Language::English || !text.contains('…');
         assert!(whole, "{name}: a text is cut:\n{text}");
@@ -136,6 +160,34 @@ fn the_words_of_the_pages_are_the_golden_ones() {
         }
         let expected = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(text, expected, "{name}: UPDATE_GOLDEN=1 if this is meant");
+    }
+}
+
+/// Words of Persian come out of the PDF as they are written, marks that part letters included.
+#[test]
+fn a_page_that_is_read_from_the_right_gives_its_words_back() {
+    if !peer("pdftotext") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pdf = folder.path().join("report.pdf");
+    let report = sample::told(sample::covid(), Language::Persian);
+    std::fs::write(&pdf, report::pdf::write(&report).unwrap()).unwrap();
+    let text = text_from_the_right(&pdf);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    for phrase in [
+        report::words::result(Decision::Covid19),
+        report::words::BANNER_SHORT,
+        report::words::DEMONSTRATION,
+        report::words::HEADING,
+        report::words::LIMITS_TITLE,
+    ] {
+        // Poppler turns a comma and the space behind it around, and says so with a mark.
+        for said in phrase.of(Language::Persian).split('،') {
+            let said = said.trim();
+            assert!(text.contains(said), "{said} in {text}");
+        }
     }
 }
 
@@ -399,7 +451,7 @@ fn the_page_has_the_words_of_the_pdf() {
         // The signs of the verdicts are drawn in the PDF; its footer says "page".
         words
             .filter(|w| {
-                !["page", "\u{b7}", "\u{2713}", "\u{25b3}", "\u{2bc3}"].contains(&w.as_str())
+                !["page", "\u{b7}", "\u{2713}", "\u{25b3}", "\u{2715}"].contains(&w.as_str())
             })
             .collect()
     };
@@ -480,7 +532,14 @@ fn a_report_in_another_language_says_so_and_keeps_its_english_for_objects() {
     for (name, report) in translated() {
         let tag = report.language.tag();
         let page = report::html::write(&report, &[]).unwrap();
-        assert!(page.contains(&format!("<html lang=\"{tag}\">")), "{name}");
+        let dir = match report.language {
+            Language::Persian => " dir=\"rtl\"",
+            _ => "",
+        };
+        assert!(
+            page.contains(&format!("<html lang=\"{tag}\"{dir}>")),
+            "{name}"
+        );
         for english in [
             "RESEARCH",
             "Limits",

@@ -2,6 +2,7 @@
 //! In the end each object is there once, and Orthanc's own list says so.
 
 mod audit;
+mod shown;
 
 use crate::beside::{Beside, deliver, free_port, wait_for_port};
 use crate::box_process::{Home, output};
@@ -82,11 +83,15 @@ impl Archive {
     }
 
     fn get(&self, path: &str) -> Value {
+        serde_json::from_slice(&self.fetch(path)).expect("JSON")
+    }
+
+    fn fetch(&self, path: &str) -> Vec<u8> {
         let url = format!("http://127.0.0.1:{}{path}", self.http);
         let said = output(Command::new("curl").args(["-sS", "-f", &url]));
         let words = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(said.status.success(), "{url}: {words}");
-        serde_json::from_slice(&said.stdout).expect("JSON")
+        said.stdout
     }
 
     /// SOP instances in the store.

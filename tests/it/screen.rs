@@ -111,8 +111,10 @@ fn stands_free(name: &str, panel: PanelSize, items: &[Item]) {
                 ..
             } => continue,
             Item::Shape { shape, area, .. } => {
-                let ink = area.x + area.w * shape.bearing();
-                (format!("{shape:?}"), area.columns(ink, area.right()))
+                // At both sides: a page that is read from the right is mirrored.
+                let bearing = area.w * shape.bearing();
+                let ink = area.columns(area.x + bearing, area.right() - bearing);
+                (format!("{shape:?}"), ink)
             }
             Item::Picture { area } => ("map".to_owned(), *area),
             Item::Fill { area, .. } => {
@@ -431,6 +433,7 @@ fn one_picture(status_file: &Path) -> Vec<u8> {
         input: status_file.with_file_name("input"),
         button: None,
         pin: None,
+        told: None,
         panel: PanelChoice::Png {
             file: file.clone(),
             size: SIZES[0],

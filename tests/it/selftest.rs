@@ -38,7 +38,7 @@ fn a_start_is_over_when_the_phantoms_gave_their_numbers() {
     let (said, _) = check(&home);
     assert!(said.contains("ok     self-test    passed"), "{said}");
     let page = std::fs::read_to_string(home.state().join("run/service.json")).expect("a page");
-    assert!(page.contains("\"layout\":11"), "{page}");
+    assert!(page.contains("\"layout\":12"), "{page}");
     home.wait("the page knows the test", || {
         let page = std::fs::read_to_string(home.state().join("run/service.json")).ok()?;
         page.contains("\"self_test\":{").then_some(())

@@ -175,6 +175,8 @@ fn sent_twice_it_stays_one_result_and_the_stick_has_it_once() {
         note.starts_with("Already analysed at ").then_some(status)
     });
     assert_eq!(said["state"]["kind"], "result");
+    let viewed = "SELECT count(*) FROM audit WHERE event='view' AND what LIKE 'study %'";
+    assert_eq!(home.count(viewed), 1);
     let checks = first["checks"].as_array().expect("checks");
     assert!(checks.iter().any(|row| row["code"] == "duplicate"));
     assert_eq!(&first, reference());

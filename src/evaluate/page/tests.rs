@@ -47,7 +47,10 @@ fn text(html: &str) -> String {
 fn the_worst_number_comes_before_every_other() {
     let (j, html) = page(210, 2.5);
     let text = text(&html);
-    let worst = text.find(&escape(&j.worst.sentence)).unwrap();
+    let sentence = escape(&j.worst.sentence);
+    // A firm space is a space here, as in the text.
+    let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+    let worst = text.find(&sentence).unwrap();
     for later in [
         "What it said",
         "Sensitivity",

@@ -111,7 +111,8 @@ fn sign(pen: &mut Pen, verdict: &str, x: f32, y: f32) {
     match verdict {
         "pass" => {
             let tick = [(x - 3.0, y + 0.2), (x - 0.9, y + 2.4), (x + 3.2, y - 2.6)];
-            pen.stroke(&tick, INK, 1.3, false);
+            // A tick is no letter: it leans to the same side everywhere.
+            pen.upright(x - 3.6, x + 3.6, |pen| pen.stroke(&tick, INK, 1.3, false));
         }
         "warn" => {
             let corners = [(x, y - 3.4), (x - 3.6, y + 2.8), (x + 3.6, y + 2.8)];

@@ -298,7 +298,7 @@ mod tests {
     /// The longest that `study::choose` says.
     #[test]
     fn the_sentence_on_the_choice_of_the_series_is_whole() {
-        let faces = Faces::load().unwrap();
+        let faces = Faces::load(Language::English).unwrap();
         let why = "Best of 12 usable series: axial, no contrast in the header, every 1.25 mm, \
                    kernel not known, 1221 slices.";
         let lines = faces.lines(why, text(FACT, INK), COLUMN - LABEL, MOST[1]);

@@ -161,17 +161,15 @@ fn draw(surface: &mut Surface, mark: &Mark) -> Result<(), ReportError> {
         } => {
             surface.set_fill(Some(fill(style.colour)));
             surface.set_stroke(None);
-            let mut x = *x;
             for run in runs {
                 surface.draw_glyphs(
-                    Point::from_xy(x, *baseline),
+                    Point::from_xy(x + run.from * style.size, *baseline),
                     &run.glyphs,
                     run.font.clone(),
                     &run.text,
                     style.size,
                     false,
                 );
-                x += run.advance * style.size;
             }
         }
         Mark::Fill { path, colour } => {

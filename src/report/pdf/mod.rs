@@ -53,7 +53,8 @@ pub fn write(report: &Report) -> Result<Vec<u8>, ReportError> {
 }
 
 fn lay_out(report: &Report) -> Result<Pen, ReportError> {
-    let faces = Faces::load().ok_or_else(|| ReportError::Pdf("no face".to_owned()))?;
+    let faces =
+        Faces::load(report.language).ok_or_else(|| ReportError::Pdf("no face".to_owned()))?;
     let mut pen = Pen::new(faces, report.language);
     banner(&mut pen);
     front::draw(&mut pen, report);
@@ -215,6 +216,7 @@ mod tests {
     use super::super::sample;
     use super::*;
     use crate::base::ident::Private;
+    use crate::base::language::Language;
     use proptest::prelude::*;
 
     #[test]
@@ -227,6 +229,9 @@ mod tests {
             sample::anonymous(),
             sample::long_texts(),
             sample::covid().deidentified(b"", &Default::default()),
+            sample::told(sample::covid(), Language::Persian),
+            sample::told(sample::undetermined(), Language::Persian),
+            sample::told(sample::not_analysed(), Language::Persian),
         ] {
             let pen = lay_out(&report).unwrap();
             let bytes = ink::archival(&pen, &metadata(&report)).unwrap();
@@ -238,8 +243,53 @@ mod tests {
     fn one_or_two_pages() {
         assert_eq!(lay_out(&sample::covid()).unwrap().sheets.len(), 2);
         assert_eq!(lay_out(&sample::control()).unwrap().sheets.len(), 2);
+        for language in Language::ALL {
+            let report = sample::told(sample::covid(), language);
+            assert_eq!(lay_out(&report).unwrap().sheets.len(), 2, "{language:?}");
+        }
         assert_eq!(lay_out(&sample::not_analysed()).unwrap().sheets.len(), 1);
         assert!(lay_out(&sample::long_texts()).unwrap().sheets.len() <= 4);
+    }
+
+    /// What stands left in English stands right in Persian, as far from the edge; scales, pictures
+    /// beside each other and ticks are as they were.
+    #[test]
+    fn a_page_that_is_read_from_the_right_is_the_mirror_of_the_other() {
+        let of = |report, language| {
+            let pen = lay_out(&sample::told(report, language)).unwrap();
+            let mut pictures = Vec::new();
+            let mut ends = (Vec::new(), Vec::new());
+            for (mark, _) in pen.sheets.iter().flat_map(|sheet| &sheet.marks) {
+                match mark {
+                    pen::Mark::Picture { area, picture } => {
+                        pictures.push((area.left(), picture.grey))
+                    }
+                    pen::Mark::Text { x, runs, style, .. } => {
+                        let width: f32 = runs.iter().map(|run| run.advance).sum();
+                        ends.0.push(*x);
+                        ends.1.push(*x + width * style.size);
+                    }
+                    _ => {}
+                }
+            }
+            let on_paper = |x: &f32| (LEFT - 0.1..=RIGHT + 0.1).contains(x);
+            assert!(ends.0.iter().chain(&ends.1).all(on_paper), "{language:?}");
+            let at =
+                |ends: &[f32], edge: f32| ends.iter().filter(|x| (**x - edge).abs() < 0.1).count();
+            (pictures, at(&ends.0, LEFT), at(&ends.1, RIGHT))
+        };
+        let (english, left, _) = of(sample::covid(), Language::English);
+        of(sample::undetermined(), Language::Persian);
+        let (persian, _, right) = of(sample::covid(), Language::Persian);
+        assert!(left > 20 && right > 20, "{left} {right}");
+        // The solid, and six pairs: in each the slice is left of its map.
+        assert_eq!((english.len(), persian.len()), (13, 13));
+        for pictures in [&english, &persian] {
+            for pair in pictures[1..].chunks(2) {
+                assert!(pair[0].1 && !pair[1].1 && pair[0].0 < pair[1].0);
+            }
+        }
+        assert!(english[1].0 < english[3].0 && persian[1].0 > persian[3].0);
     }
 
     #[test]
@@ -264,8 +314,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(12))]
 
         #[test]
-        fn no_text_of_a_header_breaks_the_archive_rules(name in ".{0,60}", words in ".{0,200}") {
-            let mut report = sample::not_analysed();
+        fn no_text_of_a_header_breaks_the_archive_rules(
+            name in ".{0,60}",
+            words in "(.|[ا-ی\u{200c}\u{200e} 0-9]){0,200}",
+            language in proptest::sample::select(vec![Language::English, Language::Persian]),
+        ) {
+            let mut report = sample::told(sample::not_analysed(), language);
             report.patient.name = Private::new(name);
             report.study.description = words.clone();
             report.checks[0].words = words;

@@ -4,7 +4,9 @@
 //! pages there are. Each mark either belongs to a node of the structure tree, or is an artifact
 //! that a screen reader skips: lines, grounds, the banner after the first page.
 //!
-//! Units are points, the origin is the upper left corner.
+//! Units are points, the origin is the upper left corner. Where lines run to the left the whole page
+//! is mirrored, as people set it there: callers draw as if for English, and what must not be turned
+//! around (pictures beside each other, a scale, a tick) is drawn [`Pen::upright`].
 
 use super::face::{Faces, Run, Style};
 use crate::base::language::Language;
@@ -91,6 +93,14 @@ pub struct Sheet {
     pub marks: Vec<(Mark, bool)>,
 }
 
+/// What becomes of a distance from the left.
+#[derive(Clone, Copy)]
+enum Across {
+    Kept,
+    Mirrored,
+    Moved(f32),
+}
+
 pub struct Pen {
     pub faces: Faces,
     /// Of all words on the pages.
@@ -99,6 +109,7 @@ pub struct Pen {
     /// The first one is the root.
     pub nodes: Vec<Node>,
     open: Vec<usize>,
+    across: Across,
     /// Title, page and height of each section, for the outline.
     pub outline: Vec<(String, usize, f32)>,
     /// Where the flow goes on.
@@ -116,6 +127,11 @@ impl Pen {
                 children: Vec::new(),
             }],
             open: Vec::new(),
+            across: if language.runs_left() {
+                Across::Mirrored
+            } else {
+                Across::Kept
+            },
             outline: Vec::new(),
             y: 0.0,
         }
@@ -152,6 +168,31 @@ impl Pen {
         drawn
     }
 
+    /// Draws what stands between `left` and `right` at its place in the page's order, and in its own
+    /// order from the left to the right.
+    pub fn upright<T>(&mut self, left: f32, right: f32, draw: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.across;
+        if matches!(before, Across::Mirrored) {
+            self.across = Across::Moved(PAGE_WIDTH - right - left);
+        }
+        let drawn = draw(self);
+        self.across = before;
+        drawn
+    }
+
+    /// Where something of this width stands on the paper.
+    fn x(&self, x: f32, width: f32) -> f32 {
+        match self.across {
+            Across::Kept => x,
+            Across::Mirrored => PAGE_WIDTH - x - width,
+            Across::Moved(by) => x + by,
+        }
+    }
+
+    fn points(&self, points: &[(f32, f32)]) -> Vec<(f32, f32)> {
+        points.iter().map(|(x, y)| (self.x(*x, 0.0), *y)).collect()
+    }
+
     fn place(&mut self, mark: Mark, structured: bool) {
         let page = self.page();
         let node = self.open.last().copied().filter(|_| structured);
@@ -166,14 +207,14 @@ impl Pen {
     }
 
     /// A line of text that was made to fit before, on its baseline. Returns its width.
-    fn set(&mut self, x: f32, baseline: f32, line: &str, style: Style) -> f32 {
+    fn set(&mut self, x: f32, baseline: f32, line: &str, style: Style, leftward: bool) -> f32 {
         if line.is_empty() {
             return 0.0;
         }
-        let runs = self.faces.shape(line, style.weight);
+        let runs = self.faces.shape(line, style.weight, leftward);
         let width = runs.iter().map(|run| run.advance).sum::<f32>() * style.size;
         let mark = Mark::Text {
-            x,
+            x: self.x(x, width),
             baseline,
             runs,
             style,
@@ -185,21 +226,21 @@ impl Pen {
     /// One line on its baseline, shortened to `width`. Returns the width it took.
     pub fn text(&mut self, x: f32, baseline: f32, width: f32, text: &str, style: Style) -> f32 {
         let line = self.faces.line(text, style, width);
-        self.set(x, baseline, &line, style)
+        self.set(x, baseline, &line, style, self.faces.runs_left(text))
     }
 
     /// The same, ending at `right`.
     pub fn text_right(&mut self, right: f32, baseline: f32, width: f32, text: &str, style: Style) {
         let line = self.faces.line(text, style, width);
-        let taken = self.faces.width(&line, style);
-        self.set(right - taken, baseline, &line, style);
+        let x = right - self.faces.width(&line, style);
+        self.set(x, baseline, &line, style, self.faces.runs_left(text));
     }
 
     /// The same, around `centre`.
     pub fn text_centred(&mut self, centre: f32, baseline: f32, width: f32, text: &str, s: Style) {
         let line = self.faces.line(text, s, width);
-        let taken = self.faces.width(&line, s);
-        self.set(centre - taken / 2.0, baseline, &line, s);
+        let x = centre - self.faces.width(&line, s) / 2.0;
+        self.set(x, baseline, &line, s, self.faces.runs_left(text));
     }
 
     /// Lines below each other, the first baseline at `baseline`. Returns the baseline after the
@@ -207,7 +248,7 @@ impl Pen {
     pub fn lines(&mut self, x: f32, baseline: f32, leading: f32, set: &Setting) -> f32 {
         let mut baseline = baseline;
         for line in &set.lines {
-            self.set(x, baseline, line, set.style);
+            self.set(x, baseline, line, set.style, set.leftward);
             baseline += leading;
         }
         baseline
@@ -218,24 +259,26 @@ impl Pen {
         Setting {
             lines: self.faces.lines(text, style, width, most),
             style,
+            leftward: self.faces.runs_left(text),
         }
     }
 
     pub fn fill(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3]) {
-        if let Some(path) = rectangle(x, y, w, h) {
+        if let Some(path) = rectangle(self.x(x, w), y, w, h) {
             self.place(Mark::Fill { path, colour }, false);
         }
     }
 
     /// A ground below everything else on this page.
     pub fn ground(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3]) {
+        let x = self.x(x, w);
         if let (Some(path), Some(sheet)) = (rectangle(x, y, w, h), self.sheets.last_mut()) {
             sheet.under.push(Mark::Fill { path, colour });
         }
     }
 
     pub fn frame(&mut self, x: f32, y: f32, w: f32, h: f32, colour: [u8; 3], width: f32) {
-        if let Some(path) = rectangle(x, y, w, h) {
+        if let Some(path) = rectangle(self.x(x, w), y, w, h) {
             let dashed = false;
             self.place(
                 Mark::Stroke {
@@ -250,7 +293,7 @@ impl Pen {
     }
 
     pub fn stroke(&mut self, points: &[(f32, f32)], colour: [u8; 3], width: f32, dashed: bool) {
-        if let Some(path) = polygon(points, false) {
+        if let Some(path) = polygon(&self.points(points), false) {
             self.place(
                 Mark::Stroke {
                     path,
@@ -264,14 +307,14 @@ impl Pen {
     }
 
     pub fn shape(&mut self, points: &[(f32, f32)], colour: [u8; 3]) {
-        if let Some(path) = polygon(points, true) {
+        if let Some(path) = polygon(&self.points(points), true) {
             self.place(Mark::Fill { path, colour }, false);
         }
     }
 
     /// A closed outline.
     pub fn outline_shape(&mut self, points: &[(f32, f32)], colour: [u8; 3], width: f32) {
-        if let Some(path) = polygon(points, true) {
+        if let Some(path) = polygon(&self.points(points), true) {
             let dashed = false;
             self.place(
                 Mark::Stroke {
@@ -286,7 +329,7 @@ impl Pen {
     }
 
     pub fn picture(&mut self, x: f32, y: f32, w: f32, h: f32, picture: Picture) {
-        if let Some(area) = Rect::from_xywh(x, y, w, h) {
+        if let Some(area) = Rect::from_xywh(self.x(x, w), y, w, h) {
             self.place(Mark::Picture { area, picture }, true);
         }
     }
@@ -296,6 +339,8 @@ impl Pen {
 pub struct Setting {
     pub lines: Vec<String>,
     pub style: Style,
+    /// Of the whole text: a line of Latin words in it begins at the right as the others do.
+    leftward: bool,
 }
 
 impl Setting {

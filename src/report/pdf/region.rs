@@ -45,7 +45,10 @@ pub fn involvement(pen: &mut Pen, analysed: &Analysed) {
     // As far down as the picture beside it.
     let down = (height - 54.0) / 2.0;
     let from = LEFT + words_width + 6.0;
-    strip(pen, analysed, (from, strip_right), top + down);
+    // A scale runs from the left to the right in every language.
+    pen.upright(from, strip_right, |pen| {
+        strip(pen, analysed, (from, strip_right), top + down);
+    });
     if let Some(solid) = &analysed.solid {
         draw_solid(pen, solid, (RIGHT - SOLID_WIDTH, top), height);
     }
@@ -90,7 +93,8 @@ fn draw_solid(pen: &mut Pen, solid: &Raster, (left, top): (f32, f32), height: f3
 fn strip(pen: &mut Pen, analysed: &Analysed, (x, right): (f32, f32), top: f32) {
     const HEIGHT: f32 = 38.0;
     const HEAD: f32 = 18.0;
-    let axis = 24.0;
+    // "100 %", or as a word.
+    let axis = if pen.language.runs_left() { 36.0 } else { 24.0 };
     let left = x + axis;
     let right = right - HEAD;
     let width = right - left;
@@ -230,17 +234,20 @@ fn picture_pair(
     pen.within(Role::Figure(words), |pen| {
         let grey: Vec<u8> = original.rgb.iter().step_by(3).copied().collect();
         let size = |length: usize| u32::try_from(length).unwrap_or(0);
-        for (at, grey, bytes) in [(x, true, grey), (x + side + inner, false, overlay.rgb)] {
-            pen.fill(at, y, side, side, [0; 3]);
-            let picture = Picture {
-                width: size(original.width),
-                height: size(original.height),
-                grey,
-                bytes: Arc::new(bytes),
-            };
-            let (dx, dy) = ((side - w) / 2.0, (side - h) / 2.0);
-            pen.picture(at + dx, y + dy, w, h, picture);
-        }
+        // As in the file of the pair: the slice on the left, its map on the right.
+        pen.upright(x, x + 2.0 * side + inner, |pen| {
+            for (at, grey, bytes) in [(x, true, grey), (x + side + inner, false, overlay.rgb)] {
+                pen.fill(at, y, side, side, [0; 3]);
+                let picture = Picture {
+                    width: size(original.width),
+                    height: size(original.height),
+                    grey,
+                    bytes: Arc::new(bytes),
+                };
+                let (dx, dy) = ((side - w) / 2.0, (side - h) / 2.0);
+                pen.picture(at + dx, y + dy, w, h, picture);
+            }
+        });
     });
     pen.within(Role::Paragraph, |pen| {
         let baseline = y + side + 8.6;

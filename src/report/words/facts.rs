@@ -16,7 +16,7 @@ pub fn facts(report: &Report, name: &str) -> [Vec<Fact>; 3] {
     let or_unknown = |text: &str| or_unknown(language, text);
     let study = &report.study;
     let mm = |value: Option<f64>| value.map_or("?".to_owned(), |v| language.mm(&format!("{v:.1}")));
-    let when = join(&[&date(&study.date), &study.time]);
+    let when = join(", ", &[&date(&study.date), &study.time]);
     let slices = slices(language, study.slices_received, study.slices_used);
     let mut examination = vec![(label(STUDY), or_unknown(&when))];
     if !study.description.is_empty() {
@@ -52,16 +52,17 @@ fn patient(report: &Report, name: &str) -> Vec<Fact> {
         return vec![(label(PATIENT), NO_PATIENT.of(language).to_owned())];
     }
     let known = |text: &str| or_unknown(language, text);
+    let comma = if language.runs_left() { "، " } else { ", " };
     vec![
         (label(PATIENT), known(name)),
         (label(ID), known(patient.id.reveal())),
         (label(BORN), known(&date(patient.birth_date.reveal()))),
         (
             label(SEX_AGE),
-            known(&join(&[
-                patient.sex.reveal(),
-                &age(language, patient.age.reveal()),
-            ])),
+            known(&join(
+                comma,
+                &[patient.sex.reveal(), &age(language, patient.age.reveal())],
+            )),
         ),
     ]
 }
@@ -230,9 +231,9 @@ fn or_unknown(language: Language, text: &str) -> String {
     }
 }
 
-fn join(parts: &[&str]) -> String {
+fn join(comma: &str, parts: &[&str]) -> String {
     let parts: Vec<&str> = parts.iter().copied().filter(|t| !t.is_empty()).collect();
-    parts.join(", ")
+    parts.join(comma)
 }
 
 const STUDY: Phrase = Phrase {

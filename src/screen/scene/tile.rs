@@ -152,8 +152,10 @@ fn stacked_up(sheet: &mut Sheet, face: &Face, more: &str, inside: Area) {
     let under = foot_text(face, near, inside);
     let between = near * 0.55;
     let mut top = inside.bottom() - stacked(&under, between);
-    // Beside a note the word needs all the room that there is.
-    let (above_word, below_word) = if has_note(face) {
+    // Beside a note the word needs all the room that there is, and so it does beside letters that
+    // reach far under their lines.
+    let deep = dense && sheet.language.runs_left();
+    let (above_word, below_word) = if has_note(face) || deep {
         (0.3, 0.6)
     } else {
         (0.7, 1.15)

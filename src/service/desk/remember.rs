@@ -102,6 +102,9 @@ impl Desk {
         if let (Some(standing), Some(row)) = (found, row) {
             let done = Done::again(study, &standing, &self.config.runtime, self.config.language);
             self.scene.last = Some((done, row, now));
+            if let Err(trouble) = self.store.audit_view(study, clock::now_ms()) {
+                crate::limited!(log::Level::Error, "{trouble}");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use scanside::reception::{
 };
 use scanside::report::deidentify::Retain;
 use scanside::report::dicom::{COPIED, Kind, deidentification_table, file_id};
+use scanside::screen::door::Knock;
 use scanside::service::MOST_RESERVED_PERCENT;
 use scanside::service::collector;
 use scanside::service::deliver::{LONGEST_PAUSE, MOST_TRIES, PATIENCE};
@@ -404,6 +405,9 @@ fn audit() -> Table {
         ("a copy onto a stick", AuditEvent::Export, false),
         ("images were removed", AuditEvent::Delete, false),
         ("a reader's opinion", AuditEvent::Feedback, false),
+        ("a stored result was shown again", AuditEvent::View, false),
+        ("the service page was opened", AuditEvent::Login, false),
+        ("a wrong PIN", AuditEvent::Login, false),
     ];
     let mut rows = vec![row(&["row", "EventID", "EventTypeCode", "action, outcome"])];
     for (what, event, mixed_up) in all {
@@ -413,7 +417,12 @@ fn audit() -> Table {
                 at_ms: 0,
                 event: String::new(),
                 who: "CT@10.0.0.1".into(),
-                what: String::new(),
+                // A knock that was refused says so first.
+                what: if what == "a wrong PIN" {
+                    Knock::WrongPin.words().into()
+                } else {
+                    String::new()
+                },
                 hash: String::new(),
             },
             event,

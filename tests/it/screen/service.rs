@@ -2,9 +2,10 @@
 
 use super::states::{states, status};
 use super::{NOW, SIZES, can_be_read, differs, none_differs, now_ms, stands_free, texts_of};
-use scanside::screen::door::Asking;
+use scanside::screen::door::{Asking, Knock};
 use scanside::screen::scene::service::{Shown, page, question};
 use scanside::screen::scene::{Item, paint};
+use scanside::screen::told::Told;
 use scanside::screen::{PanelChoice, PanelSize, ScreenConfig, Signal, run};
 use scanside::status::page::{Caller, Disk, Event, Heat, Page, SelfTest, Versions, What};
 use scanside::status::{SCHEMA, State};
@@ -338,6 +339,7 @@ fn by_key(folder: &Path, code: u16) -> Vec<u8> {
         input,
         button: Some(257),
         pin: None,
+        told: Some(folder.join("door.json")),
         panel: PanelChoice::Png {
             file: file.clone(),
             size: SIZES[1],
@@ -353,8 +355,14 @@ fn by_key(folder: &Path, code: u16) -> Vec<u8> {
 fn the_button_shows_the_page_of_serve_and_another_key_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let wall = by_key(folder.path(), 30);
+    // What `serve` enters into the audit trail.
+    let told = || Told::read(&folder.path().join("door.json")).unwrap();
+    assert_eq!(told(), None, "another key opens nothing");
     let nothing = by_key(folder.path(), 257);
     assert!(wall != nothing);
+    let opened = told().expect("who opened the page").events;
+    assert_eq!(opened.len(), 1);
+    assert_eq!((opened[0].number, opened[0].what), (1, Knock::Button));
     let mut page = afternoon();
     page.written_ms = now_ms();
     page.write(&folder.path().join("service.json")).unwrap();
