@@ -522,7 +522,6 @@ fn caller(raw: RawCaller) -> Result<Peer, ConfigError> {
     })
 }
 
-/// A duration from a setting; a value that is none keeps the default.
 /// A place of another account, named after ours.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -530,6 +529,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// A duration from a setting; a value that is none keeps the default.
 fn seconds(value: Option<f64>, default: Duration) -> Duration {
     value
         .and_then(|s| Duration::try_from_secs_f64(s).ok())

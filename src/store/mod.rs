@@ -43,3 +43,5 @@ pub use writer::{Store, StoreError};
 pub(crate) use received::tests::only_instance as test_instance;
 #[cfg(test)]
 pub(crate) use work::tests::result as test_result;
+#[cfg(test)]
+pub(crate) use writer::older as test_older;

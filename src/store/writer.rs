@@ -180,7 +180,7 @@ fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreErr
 
 /// A database as an earlier version of the program left it.
 #[cfg(test)]
-pub(super) fn older(path: &Path, version: usize) -> Connection {
+pub(crate) fn older(path: &Path, version: usize) -> Connection {
     let mut connection = Connection::open(path).unwrap();
     prepare(&connection).unwrap();
     migrate(&mut connection, &MIGRATIONS[..version]).unwrap();

@@ -81,8 +81,9 @@ pub fn say(config: &Config, verdict: &Result<(), String>) {
     }
 }
 
-fn kept(config: &Config) -> PathBuf {
-    config.state.join("before-update.db")
+/// Its layout is in the name, so that a copy of an earlier update is never taken for the one of this.
+fn kept(config: &Config, layout: i64) -> PathBuf {
+    config.state.join(format!("before-update-{layout}.db"))
 }
 
 /// Opens the database. A new system that would change its layout keeps a copy first; an old one that finds a
@@ -91,47 +92,78 @@ fn kept(config: &Config) -> PathBuf {
 /// # Errors
 /// [`StoreError`].
 pub fn open_store(config: &Config) -> Result<Store, StoreError> {
-    let path = config.database();
-    let copy = kept(config);
-    if is_on(config) && path.exists() && !copy.exists() {
+    let (path, known) = (config.database(), i64::from(Store::layout()));
+    if is_on(config) && path.exists() {
         let records = Records::open(&path)?;
-        if records.known_layout()? < i64::from(Store::layout()) {
+        let found = records.known_layout()?;
+        let copy = kept(config, found);
+        if found < known && !copy.exists() {
             let part = copy.with_extension("part");
             clear(&part);
             records.copy_to(&part)?;
             let moved = fs::rename(&part, &copy).and_then(|()| disk::confirm(&RealDisk, &copy));
             moved.map_err(|why| StoreError::Damaged(why.to_string()))?;
         }
+        return Store::open(&path);
+    }
+    let copy = kept(config, known);
+    // The power went while the copy was taken back.
+    if copy.exists() && !path.exists() {
+        take_back(&path, &copy)?;
     }
     match Store::open(&path) {
         Err(StoreError::Newer { .. }) if copy.exists() => {
             log::warn!("the database is of software that was left again; the one before it counts");
-            let aside = path.with_extension("newer");
-            clear(&aside);
-            let moved = fs::rename(&path, &aside).and_then(|()| {
-                clear(&path);
-                fs::rename(&copy, &path)?;
-                disk::confirm(&RealDisk, &path)
-            });
-            moved.map_err(|why| StoreError::Damaged(why.to_string()))?;
+            take_back(&path, &copy)?;
             Store::open(&path)
         }
         Ok(store) => {
-            if !is_on(config) {
-                clear(&copy);
-            }
+            (0..=known).for_each(|layout| clear(&kept(config, layout)));
+            clear(&path.with_extension("newer"));
             Ok(store)
         }
         Err(why) => Err(why),
     }
 }
 
+/// The database of the software that was left stays beside the one that counts until the next start, for whoever
+/// looks for what came in between.
+fn take_back(path: &Path, copy: &Path) -> Result<(), StoreError> {
+    let aside = path.with_extension("newer");
+    let moved = || {
+        if path.exists() {
+            clear(&aside);
+            for end in ENDS {
+                let (from, to) = (with_end(path, end), with_end(&aside, end));
+                if from.exists() {
+                    fs::rename(from, to)?;
+                }
+            }
+        }
+        // What is left of it must not be taken for a part of the copy.
+        clear(path);
+        fs::rename(copy, path)?;
+        disk::confirm(&RealDisk, path).map(|_| ())
+    };
+    moved().map_err(|why: io::Error| StoreError::Damaged(why.to_string()))
+}
+
+/// A database and what SQLite keeps beside it.
+const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
 /// Removes a database and what stands beside it.
 fn clear(path: &Path) {
-    for end in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
+    for end in ENDS {
         // Mostly there is none.
-        let _ = fs::remove_file(name);
+        let _ = fs::remove_file(with_end(path, end));
     }
 }
+
+#[cfg(test)]
+mod tests;
