@@ -32,6 +32,7 @@ mod results;
 mod screen;
 mod secure_box;
 mod selftest;
+mod software;
 mod space;
 mod streaming;
 mod updates;

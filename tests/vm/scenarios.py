@@ -11,6 +11,7 @@ import time
 import picture
 import power
 import stick
+import updates
 from machine import HERE, Machine, eventually
 
 READY = ("ready",)
@@ -393,4 +394,4 @@ def journal(box, first):
     assert len([line for line in boots if re.match(r" *-?\d+ [0-9a-f]{32}", line)]) == 2, boots
 
 
-SCENARIOS = {"main": main_way, "faults": faults}
+SCENARIOS = {"main": main_way, "faults": faults, "updates": updates.systems}

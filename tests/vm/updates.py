@@ -8,9 +8,10 @@ import subprocess
 import time
 
 import stick
-from machine import eventually
+from machine import PROMPT, Machine, eventually
 
 SYSTEM = "/usr/share/scanside/system.toml"
+MODEL = "/usr/share/scanside/models/covidctnet-128"
 SETTINGS = "/etc/scanside/scanside.toml"
 
 
@@ -64,3 +65,91 @@ class Maker:
         words = ["mcopy", "-i", stick.where(image), package, f"::/{package.name}"]
         subprocess.run(words, check=True)
         return image
+
+
+def again(box, seconds=600):
+    """Waits until a box that starts by itself has a shell again."""
+    eventually(lambda: PROMPT in box.text, seconds, "a shell after the start", 1)
+    box.sh("stty -echo")
+    return box.sh("cat /run/scanside-slot")
+
+
+def outcome(box):
+    text = box.read("/var/lib/scanside-update/outcome.json")
+    return json.loads(text)["words"] if text else ""
+
+
+def told(box, words, seconds=900):
+    eventually(lambda: words in outcome(box), seconds, f"the box says: {words}", 3)
+
+
+def stick_says(box):
+    return box.sh("cat /run/scanside-stick/*/status.json 2>/dev/null", check=False)
+
+
+def bring(box, image, words):
+    """Puts a stick in, and pulls it when the box has said these words about it."""
+    name = box.plug(image)
+    eventually(lambda: words in stick_says(box), 300, f"about the stick: {words}; said: {stick_says(box)}", 1)
+    box.pull(name)
+
+
+def systems(run):
+    """Software by stick, with one box that goes on from one package to the next."""
+    maker = Maker(run)
+    folder = run.folder / "updates"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    data = folder / "data.img"
+    subprocess.run(["cp", "--sparse=always", run.image / "data.img", data], check=True)
+    stranger = maker.package("stranger", "9.0.0", key="other-key")
+    older = maker.package("older", "0.0.1")
+    good = maker.package("good", "9.1.0")
+    tampered = maker.folder / "tampered.scanside"
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    tampered.write_bytes(content)
+    broken = maker.package("broken", "9.0.2", {MODEL + "/cnn.onnx": b"no network"})
+    # Systemd itself is gone: the kernel panics, and the initramfs counts.
+    dead = maker.package("dead", "9.0.1", gone=["/usr/lib/systemd/systemd"])
+    box = Machine(maker.box, folder, data, reboots=True)
+    with box:
+        assert box.sh("cat /run/scanside-slot") == "a good"
+        bring(box, maker.stick(stranger), "not signed with a key of this box")
+        bring(box, maker.stick(older), "has version 0.0.1")
+        bring(box, maker.stick(tampered), "The update is damaged")
+        assert box.sh("cat /run/scanside-slot") == "a good" and not outcome(box)
+
+        bring(box, maker.stick(dead), "New software 9.0.1")
+        told(box, "starts again when it is idle")
+        begun = time.monotonic()
+        box.text = ""
+        assert again(box, 900) == "a good"
+        told(box, "it did not start")
+        run.measured("system without an init to the one before", f"{time.monotonic() - begun:.0f} s")
+        bring(box, maker.stick(dead), "did not hold on this box before")
+
+        bring(box, maker.stick(broken), "New software 9.0.2")
+        told(box, "starts again when it is idle")
+        box.text = ""
+        assert again(box, 900) == "b trial"
+        box.text = ""
+        assert again(box, 900) == "a good"
+        told(box, "New software 9.0.2 does not hold on this box")
+
+        # The plug is pulled while the other slot is written.
+        box.plug(maker.stick(good))
+        unit = "systemctl is-active scanside-install.service"
+        eventually(lambda: box.sh(unit, check=False) == "activating", 300, "the installation", 0.2)
+    with box:
+        slot = box.sh("cat /run/scanside-slot")
+        assert slot == "a good", slot
+        # What was copied is whole, and is installed now.
+        told(box, "starts again when it is idle")
+        box.text = ""
+        begun = time.monotonic()
+        assert again(box, 900) == "b trial"
+        told(box, "New software 9.1.0 is in use.", 3600)
+        run.measured("new system, start to good (one phantom)", f"{time.monotonic() - begun:.0f} s")
+    with box:
+        assert box.sh("cat /run/scanside-slot") == "b good"
