@@ -42,6 +42,8 @@ pub use writer::{Store, StoreError};
 #[cfg(test)]
 pub(crate) use received::tests::only_instance as test_instance;
 #[cfg(test)]
+pub(crate) use rusqlite::Connection as TestDatabase;
+#[cfg(test)]
 pub(crate) use work::tests::result as test_result;
 #[cfg(test)]
 pub(crate) use writer::older as test_older;

@@ -1,8 +1,7 @@
 //! The database of a box that is brought into a newer layout, and what is left of that when the software was no good.
 
 use super::*;
-use crate::store::test_older;
-use rusqlite::Connection;
+use crate::store::{TestDatabase, test_older};
 
 struct Bench {
     _folder: tempfile::TempDir,
@@ -34,7 +33,7 @@ impl Bench {
 
     /// This program stands for the old one: what a newer one made of the database is beyond it.
     fn as_if_newer(&self) {
-        let database = Connection::open(self.config.database()).unwrap();
+        let database = TestDatabase::open(self.config.database()).unwrap();
         mark(&database, "on trial");
         let newer = i64::from(Store::layout()) + 1;
         (database.execute_batch(&format!("PRAGMA user_version={newer}"))).unwrap();
@@ -42,14 +41,14 @@ impl Bench {
     }
 
     fn marks(&self) -> Vec<String> {
-        let database = Connection::open(self.config.database()).unwrap();
+        let database = TestDatabase::open(self.config.database()).unwrap();
         let mut query = database.prepare("SELECT words FROM marks").unwrap();
         let rows = query.query_map([], |row| row.get(0)).unwrap();
         rows.map(Result::unwrap).collect()
     }
 }
 
-fn mark(database: &Connection, words: &str) {
+fn mark(database: &TestDatabase, words: &str) {
     let table = "CREATE TABLE IF NOT EXISTS marks (words TEXT)";
     database.execute(table, []).unwrap();
     (database.execute("INSERT INTO marks VALUES (?1)", [words])).unwrap();
@@ -104,7 +103,7 @@ fn a_cut_while_the_copy_is_taken_back_loses_nothing() {
 fn the_copy_of_an_earlier_update_is_not_taken_back() {
     let bench = Bench::new();
     drop(bench.start("b trial").unwrap());
-    let database = Connection::open(bench.config.database()).unwrap();
+    let database = TestDatabase::open(bench.config.database()).unwrap();
     let newer = i64::from(Store::layout()) + 1;
     (database.execute_batch(&format!("PRAGMA user_version={newer}"))).unwrap();
     drop(database);
