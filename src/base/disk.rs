@@ -15,6 +15,7 @@ pub use faulty::{FaultyDisk, Trouble};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that can be read from any place in it.
@@ -204,6 +205,25 @@ pub fn write_whole(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<D
     settle(disk, file, part, path)
 }
 
+/// Reads a small file that another account has written. Nothing in its place holds the reader up: not a pipe that nobody
+/// writes to, and not a file without an end.
+///
+/// # Errors
+/// What the system says; [`io::ErrorKind::FileTooLarge`] where there is more than `most` bytes.
+pub fn read_small(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let at_once = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(at_once)
+        .open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
 /// Creates a folder and brings its name to the medium.
 pub fn settle_folder(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.make_folder(path)?;
@@ -314,6 +334,25 @@ impl Disk for RealDisk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_as_small_is_small_and_holds_nobody_up() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a");
+        std::fs::write(&file, b"abcd").unwrap();
+        assert_eq!(read_small(&file, 4).unwrap(), b"abcd");
+        let long = read_small(&file, 3).unwrap_err();
+        assert_eq!(long.kind(), io::ErrorKind::FileTooLarge);
+        let none = read_small(&root.path().join("b"), 4).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+        // Opened as any file, a pipe waits for its writer for ever.
+        let pipe = root.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        assert_eq!(read_small(&pipe, 4).unwrap(), b"");
+        let endless = read_small(Path::new("/dev/zero"), 9).unwrap_err();
+        assert_eq!(endless.kind(), io::ErrorKind::FileTooLarge);
+    }
 
     #[test]
     fn the_real_disk_settles_a_file_and_lists_it() {

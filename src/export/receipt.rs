@@ -10,7 +10,7 @@ use super::{Copied, FOLDER};
 use crate::base::disk::{self, RealDisk};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -120,13 +120,11 @@ pub fn waiting(folder: &Path) -> Waiting {
 }
 
 fn read(path: &Path) -> io::Result<Option<Receipt>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Ok(None);
-    }
+    let bytes = match disk::read_small(path, LARGEST) {
+        Ok(bytes) => bytes,
+        Err(trouble) if trouble.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
     let receipt: Option<Receipt> = serde_json::from_slice(&bytes).ok();
     Ok(receipt.filter(Receipt::is_sound))
 }

@@ -22,7 +22,7 @@ pub mod sample;
 pub mod solid;
 pub mod words;
 
-pub use raster::{Raster, prepare};
+pub use raster::{Raster, nearest_byte, prepare};
 
 use crate::base::ident::{Private, ReportNo};
 use crate::base::language::Language;

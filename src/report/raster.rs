@@ -160,7 +160,8 @@ fn line_of(size: f32, text: &str) -> Vec<Placed> {
         right: 0.0,
         up: 0.0,
     };
-    let joining = JOINING.as_ref().filter(|_| script::runs_left(text));
+    // Asked for first: reading the other face takes as long as a study's pictures.
+    let joining = script::runs_left(text).then(|| JOINING.as_ref()).flatten();
     let Some((face, shaper)) = joining else {
         return text.chars().map(single).collect();
     };
@@ -201,11 +202,12 @@ fn padding(size: f32) -> f32 {
 fn mix(below: u8, above: u8, alpha: f32) -> u8 {
     let mixed = f32::from(below) * (1.0 - alpha) + f32::from(above) * alpha;
     // Both are bytes and alpha lies in 0..=1: the sum is a byte.
-    whole(mixed)
+    nearest_byte(mixed)
 }
 
-/// The nearest byte of a number from 0 to 255.
-fn whole(value: f32) -> u8 {
+/// The nearest byte of a number from 0 to 255. A call of the library for each pixel would take longer than all the rest.
+#[must_use]
+pub fn nearest_byte(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
@@ -225,7 +227,7 @@ pub fn resized(source: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u
                     sum += f32::from(value) * share * portion;
                 }
             }
-            target.push(whole(sum));
+            target.push(nearest_byte(sum));
         }
     }
     target

@@ -8,7 +8,7 @@ use super::door::Knock;
 use crate::base::disk::{self, RealDisk};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -77,13 +77,11 @@ impl Told {
     /// # Errors
     /// When the file is no such file, or cannot be read.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        let file = match fs::File::open(path) {
-            Ok(file) => file,
+        let bytes = match disk::read_small(path, LARGEST) {
+            Ok(bytes) => bytes,
             Err(trouble) if trouble.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(trouble) => return Err(trouble),
         };
-        let mut bytes = Vec::new();
-        file.take(LARGEST).read_to_end(&mut bytes)?;
         let told: Self = serde_json::from_slice(&bytes)?;
         let sound = told.schema == SCHEMA
             && told.session.len() == 16

@@ -184,7 +184,7 @@ pub struct Checked {
 struct Prepared {
     stack: Stack,
     input: NetworkInput,
-    clean: Clean,
+    clean: Option<Clean>,
     /// Rows of the table that weaken a result, with a warning.
     weak: usize,
 }
@@ -285,9 +285,11 @@ fn walk(
 
     let internal = |error: InferError| Stop::Trouble(Trouble::Internal(Some(error.to_string())));
     let clock = Instant::now();
-    let clean = clean
-        .whole(bundle, &input.unit, progress)
-        .map_err(internal)?;
+    let clean = match clean {
+        Some(begun) => begun.whole(bundle, &input.unit, progress),
+        None => bundle.denoise(&input.unit, progress).map(|made| made.clean),
+    };
+    let clean = clean.map_err(internal)?;
     run.seconds.denoise = clock.elapsed().as_secs_f64();
 
     let lungs = lungs::find(&input.unit, Some(&clean), input.spacing);
@@ -423,16 +425,15 @@ fn unusable(
 /// The reconstruction as far as it was made while the study arrived.
 struct Clean {
     volume: Array3<f32>,
+    /// Planes that are still to be made.
     open: BTreeSet<usize>,
 }
 
 impl Clean {
-    fn of(unit: &Array3<f32>, mut ready: BTreeMap<usize, Plane>) -> Self {
+    /// Nothing where no plane is ready.
+    fn of(unit: &Array3<f32>, mut ready: BTreeMap<usize, Plane>) -> Option<Self> {
         if ready.is_empty() {
-            return Self {
-                volume: Array3::default((0, 0, 0)),
-                open: (0..unit.dim().0).collect(),
-            };
+            return None;
         }
         let mut volume = Array3::<f32>::zeros(unit.raw_dim());
         let mut open = BTreeSet::new();
@@ -444,7 +445,7 @@ impl Clean {
                 }
             }
         }
-        Self { volume, open }
+        Some(Self { volume, open })
     }
 
     /// Reconstructs the planes that are not ready, and puts all together.
@@ -456,9 +457,6 @@ impl Clean {
     ) -> Result<Array3<f32>, InferError> {
         let Self { mut volume, open } = self;
         let of = unit.dim().0;
-        if volume.is_empty() {
-            return bundle.denoise(unit, progress).map(|all| all.clean);
-        }
         let done = AtomicUsize::new(of - open.len());
         let planes = volume.axis_iter_mut(Axis(0)).enumerate();
         let planes: Vec<_> = planes.filter(|(z, _)| open.contains(z)).collect();

@@ -1,7 +1,7 @@
 //! The key images: acquired slices in the lung window with the difference laid over them.
 
 use crate::finding::KeySlice;
-use crate::report::KeyImage;
+use crate::report::{KeyImage, nearest_byte};
 use crate::study::assemble::Stack;
 use crate::study::header::Header;
 use crate::volume::decode::{DecodeError, StoredPixels};
@@ -69,12 +69,7 @@ pub fn key_images(
 
 fn grey(hu: f32) -> u8 {
     let (low, high) = WINDOW;
-    whole(255.0 * ((hu - low) / (high - low)).clamp(0.0, 1.0))
-}
-
-/// The nearest byte of a number from 0 to 255. A call of the library for each pixel would take longer than all the rest.
-fn whole(value: f32) -> u8 {
-    (value + 0.5) as u8
+    nearest_byte(255.0 * ((hu - low) / (high - low)).clamp(0.0, 1.0))
 }
 
 /// 0 to 1 on the network's grid.
@@ -112,7 +107,7 @@ fn enlarge(small: ArrayView2<f32>, height: usize, width: usize) -> Vec<u8> {
         for &(left, right, tx) in &across {
             let upper = small[[top, left]] * (1.0 - tx) + small[[top, right]] * tx;
             let lower = small[[bottom, left]] * (1.0 - tx) + small[[bottom, right]] * tx;
-            out.push(whole(255.0 * (upper * (1.0 - ty) + lower * ty)));
+            out.push(nearest_byte(255.0 * (upper * (1.0 - ty) + lower * ty)));
         }
     }
     out

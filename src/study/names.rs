@@ -201,8 +201,13 @@ fn as_gbk(bytes: &[u8]) -> Option<String> {
         if !odd.is_empty() || !pairs.iter().all(pair) {
             return None;
         }
-        // The second row has no signs in Latin 1.
-        let common = |pair: &[u8; 2]| matches!(pair, [0xB0..=0xF7, 0xA1..=0xFE] | [0x81..=0x9F, _]);
+        // The second of them begins with what is no sign in Latin 1.
+        let common = |pair: &[u8; 2]| {
+            matches!(
+                pair,
+                [0xB0..=0xF7, 0xA1..=0xFE] | [0x81..=0x9F, 0x80..=0xFE]
+            )
+        };
         sure |= pairs.iter().all(common);
     }
     if !sure {
@@ -289,6 +294,9 @@ mod tests {
             let shown = readable(name, &sets(&["ISO_IR 100"]));
             assert_eq!(shown, name, "a Latin name");
         }
+        // Letters of Windows under the name of Latin 1 (Šiša, Žo) are no signs there, and no Chinese ones.
+        let windows = latin(b"\x8Ai\x9Aa^\x8Eo");
+        assert_eq!(readable(&windows, &sets(&["ISO_IR 100"])), "ia^o");
         assert_eq!(readable("王^小东", &sets(&["ISO_IR 192"])), "王^小东");
     }
 

@@ -29,13 +29,66 @@ const PURE: Cell = Cell {
     involved: 0.0,
 };
 
-/// A place along a ray.
-#[derive(Clone, Copy)]
-enum Met {
-    NotYet,
-    Nothing,
-    /// With the slope of the lung there.
-    Seen(Cell, [f32; 3]),
+/// What a place along a ray adds to it, from the front and from behind alike.
+struct Met {
+    /// Shares of what is involved, and of the lung with its surface.
+    shares: [f32; 2],
+    /// The surface's normal in the axes of the viewer in front: right, up, towards the viewer.
+    normal: [f32; 3],
+}
+
+impl Met {
+    fn new(cell: Cell, slope: [f32; 3]) -> Self {
+        let steep = (slope[0] * slope[0] + slope[1] * slope[1] + slope[2] * slope[2]).sqrt();
+        // Glass: seen at its rim more than where it is looked through.
+        let (normal, rim) = if steep > 1e-4 {
+            let [z, y, x] = slope.map(|s| -s / steep);
+            let near = -(y * TURN.0 - x * TURN.1);
+            ([x * TURN.0 + y * TURN.1, z, near], 1.0 - near.abs())
+        } else {
+            ([0.0; 3], 0.0)
+        };
+        let skin = (steep * (0.134 + 1.093 * rim * rim)).min(0.5);
+        let inside = 0.0073 * cell.lung;
+        Self {
+            shares: [(cell.involved * 0.413).min(0.9), (skin + inside).min(0.6)],
+            normal,
+        }
+    }
+
+    /// How much light falls on it; `side` is 1 from the front and -1 from behind. Where nothing slopes it comes from
+    /// the viewer.
+    fn lit(&self, side: f32) -> f32 {
+        let [right, up, near] = self.normal;
+        if self.normal == [0.0; 3] {
+            return LIGHT[2];
+        }
+        (side * right * LIGHT[0] + up * LIGHT[1] + side * near * LIGHT[2]).max(0.0)
+    }
+}
+
+/// The colour that a ray gathers.
+fn gathered<'a>(way: impl Iterator<Item = &'a Met>, side: f32) -> [u8; 3] {
+    let mut colour = [0.0_f32; 3];
+    let mut left = 1.0_f32;
+    for met in way {
+        let lit = met.lit(side);
+        let shades = [0.55 + 0.6 * lit, 0.72 + 0.55 * lit];
+        for ((share, tint), shade) in met.shares.into_iter().zip([INVOLVED, LUNG]).zip(shades) {
+            if share == 0.0 {
+                continue;
+            }
+            let alpha = share * left;
+            for (sum, tint) in colour.iter_mut().zip(tint) {
+                *sum += alpha * (tint * shade).min(1.0);
+            }
+            left -= alpha;
+        }
+        if left < 0.02 {
+            break;
+        }
+    }
+    colour.map(|c| ((c + left) * 255.0).clamp(0.0, 255.0) as u8)
 }
 
 /// A view in pixels out of its rays.
@@ -82,103 +135,29 @@ impl Grid {
             let pixels = front.iter_mut().zip(behind.iter_mut().rev());
             for (column, (front, behind)) in pixels.enumerate() {
                 let across = (column as f32 - 0.5 * (columns as f32 - 1.0)) * scale;
-                let way = self.within(&bounds, across, reach, steps + 1);
-                let first = way.start;
                 met.clear();
-                met.resize(way.len(), Met::NotYet);
-                let mut at = |k: usize| {
+                for k in self.within(&bounds, across, reach, steps + 1) {
                     let deep = k as f32 * STEP - reach;
                     // The viewer's axes into the body's: x to the patient's left, y to the back.
                     let x = across * TURN.0 - deep * TURN.1;
                     let y = across * TURN.1 + deep * TURN.0;
-                    let place = met.get_mut(k - first)?;
-                    if let Met::NotYet = place {
-                        *place = self.meet(z, centre[1] + y, centre[2] + x);
-                    }
-                    match place {
-                        Met::Seen(cell, slope) => Some((*cell, *slope)),
-                        Met::Nothing | Met::NotYet => None,
-                    }
-                };
-                *front = self.ray(way.clone(), 1.0, &mut at);
-                *behind = self.ray(way.rev(), -1.0, &mut at);
+                    met.extend(self.meet(z, centre[1] + y, centre[2] + x));
+                }
+                *front = gathered(met.iter(), 1.0);
+                *behind = gathered(met.iter().rev(), -1.0);
             }
         });
         [front, behind].map(|view| enlarged(&view))
     }
 
-    /// The colour that a ray gathers; `side` is 1 from the front and -1 from behind.
-    fn ray(
-        &self,
-        way: impl Iterator<Item = usize>,
-        side: f32,
-        at: &mut impl FnMut(usize) -> Option<(Cell, [f32; 3])>,
-    ) -> [u8; 3] {
-        let mut colour = [0.0_f32; 3];
-        let mut left = 1.0_f32;
-        for k in way {
-            let Some((cell, slope)) = at(k) else {
-                continue;
-            };
-            self.gather(cell, slope, side, LIGHT, &mut colour, &mut left);
-            if left < 0.02 {
-                break;
-            }
-        }
-        colour.map(|c| ((c + left) * 255.0).clamp(0.0, 255.0) as u8)
-    }
-
-    /// What a place shows.
-    fn meet(&self, z: f32, y: f32, x: f32) -> Met {
+    /// What a place shows, if anything.
+    fn meet(&self, z: f32, y: f32, x: f32) -> Option<Met> {
         let (cell, slope) = match self.kind(z, y, x) {
-            Kind::Empty => return Met::Nothing,
+            Kind::Empty => return None,
             Kind::Lung => (PURE, [0.0; 3]),
             Kind::Mixed => self.sample(z, y, x),
         };
-        if cell.lung <= FAINTEST && cell.involved <= FAINTEST {
-            return Met::Nothing;
-        }
-        Met::Seen(cell, slope)
-    }
-
-    /// Adds what a place along a ray shows.
-    fn gather(
-        &self,
-        cell: Cell,
-        slope: [f32; 3],
-        side: f32,
-        light: [f32; 3],
-        colour: &mut [f32; 3],
-        left: &mut f32,
-    ) {
-        let steep = (slope[0] * slope[0] + slope[1] * slope[1] + slope[2] * slope[2]).sqrt();
-        // The surface's normal in the viewer's axes: right, up, towards the viewer.
-        let (right, up, near) = if steep > 1e-4 {
-            let [z, y, x] = slope.map(|s| -s / steep);
-            let (x, y) = (side * x, side * y);
-            (x * TURN.0 + y * TURN.1, z, -(y * TURN.0 - x * TURN.1))
-        } else {
-            (0.0, 0.0, 1.0)
-        };
-        let lit = (right * light[0] + up * light[1] + near * light[2]).max(0.0);
-        // Glass: seen at its rim more than where it is looked through.
-        let rim = 1.0 - near.abs();
-        let skin = (steep * (0.134 + 1.093 * rim * rim)).min(0.5);
-        let inside = 0.0073 * cell.lung;
-        let body = (cell.involved * 0.413).min(0.9);
-        for (share, tint, shade) in [
-            (body, INVOLVED, 0.55 + 0.6 * lit),
-            ((skin + inside).min(0.6), LUNG, 0.72 + 0.55 * lit),
-        ] {
-            if share == 0.0 {
-                continue;
-            }
-            let alpha = share * *left;
-            for (sum, tint) in colour.iter_mut().zip(tint) {
-                *sum += alpha * (tint * shade).min(1.0);
-            }
-            *left -= alpha;
-        }
+        (cell.lung > FAINTEST || cell.involved > FAINTEST).then(|| Met::new(cell, slope))
     }
 
     /// First and one past the last row and column with anything to see, at a height.
