@@ -295,7 +295,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Association<'a, S> {
             let words = "there is no data set";
             return Err(Refusal::new(Failure::CannotUnderstand, words));
         }
-        if self.desk.keeper.room() == Room::Stop {
+        if self.desk.keeper.room() != Room::Take {
             return Err(Refusal::new(Failure::OutOfResources, "disk full"));
         }
         Ok(announced)

@@ -82,6 +82,8 @@ pub enum Why {
     BadCallingTitle,
     TooManyAssociations,
     DiskFull,
+    /// New software has still to prove itself.
+    NotReady,
     /// Nothing came before the deadline, or the place was needed for somebody else.
     Silent,
     /// The TLS handshake failed: no certificate, a wrong one, an old version.
@@ -97,6 +99,7 @@ impl fmt::Display for Why {
             Why::BadCallingTitle => f.write_str("Bad Calling Title"),
             Why::TooManyAssociations => f.write_str("Too Many Associations"),
             Why::DiskFull => f.write_str("Disk Full"),
+            Why::NotReady => f.write_str("Not Ready"),
             Why::Silent => f.write_str("Silent Connection"),
             Why::Tls(words) => write!(f, "Protocol Error: TLS handshake: {words}"),
             Why::ProtocolError(words) => write!(f, "Protocol Error: {words}"),

@@ -132,8 +132,10 @@ pub(super) fn negotiate(
         let rejection = permanent(UserReason::CallingAETitleNotRecognized);
         return Verdict::Reject(rejection, Why::BadCallingTitle);
     };
-    if room == Room::Stop {
-        return Verdict::Reject(congestion(), Why::DiskFull);
+    match room {
+        Room::Take => {}
+        Room::Stop => return Verdict::Reject(congestion(), Why::DiskFull),
+        Room::NotYet => return Verdict::Reject(congestion(), Why::NotReady),
     }
     let mut seen = [false; 256];
     for proposed in &request.presentation_contexts {
@@ -494,13 +496,11 @@ mod tests {
         asked.application_context_name = "1.2.3".to_owned();
         let context_name = permanent(UserReason::ApplicationContextNameNotSupported);
         assert_eq!(refused(&asked), context_name);
-        let full = negotiate(
-            &sound(),
-            &settings(),
-            IpAddr::from([127, 0, 0, 1]),
-            Room::Stop,
-        );
-        assert!(matches!(full, Verdict::Reject(r, Why::DiskFull) if r == congestion()));
+        let local = IpAddr::from([127, 0, 0, 1]);
+        for (room, wanted) in [(Room::Stop, Why::DiskFull), (Room::NotYet, Why::NotReady)] {
+            let full = negotiate(&sound(), &settings(), local, room);
+            assert!(matches!(full, Verdict::Reject(r, why) if r == congestion() && why == wanted));
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum Room {
     Take,
     /// Nothing more is taken: new associations are rejected, instances answered with A700.
     Stop,
+    /// Nothing is taken yet: associations are rejected, for the time being.
+    NotYet,
 }
 
 /// An instance that is not kept, and what the sender is told.

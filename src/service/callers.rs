@@ -293,6 +293,7 @@ fn outcome(why: &Why) -> (&'static str, String) {
         Why::BadCallingTitle => ("Bad Calling Title", String::new()),
         Why::TooManyAssociations => ("Too Many Associations", String::new()),
         Why::DiskFull => ("Disk Full", String::new()),
+        Why::NotReady => ("Not Ready", String::new()),
         Why::Silent => ("Silent Connection", String::new()),
         Why::Tls(words) => ("Protocol Error", format!("TLS handshake: {words}")),
         Why::ProtocolError(words) => ("Protocol Error", words.clone()),

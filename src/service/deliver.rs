@@ -10,6 +10,7 @@
 use super::clock;
 use super::commitment::{note_report, report};
 use super::results::Results;
+use super::software::trial;
 use super::{collector, fleet};
 use crate::config::{Config, Policy};
 use crate::delivery::commitment;
@@ -74,6 +75,12 @@ pub fn deliver(config: &Config) -> Result<(), DeliverError> {
         return Ok(());
     }
     std::fs::create_dir_all(&config.state).map_err(DeliverError::State)?;
+    // New software may be left again. `serve` copies the database before it gets a newer layout, and nobody
+    // else may be the first to give it that.
+    while trial::undecided(config) {
+        alive();
+        std::thread::sleep(POLL);
+    }
     let courier = Courier {
         config,
         store: Store::open(&config.database())?,

@@ -17,6 +17,7 @@ use crate::store::{Kept, Known, NewInstance, Store, StoreError, Versions};
 use crate::volume::decode::StoredPixels;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
 /// Keeps instances in the spool and in the database.
@@ -27,10 +28,15 @@ pub struct SpoolAndStore {
     pub promiser: Option<Promiser>,
     /// Wakes whoever tidies the spool up.
     pub untidy: SyncSender<()>,
+    /// Nothing is taken while it is set: software on trial may be left again, with all that it wrote.
+    pub shut: Arc<AtomicBool>,
 }
 
 impl Keeper for SpoolAndStore {
     fn room(&self) -> Room {
+        if self.shut.load(Ordering::Relaxed) {
+            return Room::NotYet;
+        }
         self.spool.room()
     }
 
@@ -175,6 +181,7 @@ mod tests {
             store: Store::open(&state.path().join("s.db")).unwrap(),
             promiser: None,
             untidy: std::sync::mpsc::sync_channel(1).0,
+            shut: Arc::default(),
         };
         Here { state, keeper }
     }

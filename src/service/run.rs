@@ -146,6 +146,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     let on_trial = trial::is_on(&config);
     if on_trial && let Err(why) = trial::prove(&config, &starting) {
         trial::say(&config, &Err(why.clone()));
+        trial::linger(&config);
         return Err(ServeError::Trial(why));
     }
     let store = trial::open_store(&config)?;
@@ -178,7 +179,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
         .enable_all()
         .build()
         .map_err(ServeError::Start)?;
-    let (to_loop, events) = mpsc::channel(DOOR);
+    let (to_loop, mut events) = mpsc::channel(DOOR);
     let (door, from_door) = mpsc::channel(DOOR);
     let (stop, stopped) = watch::channel(false);
     let pulse = Arc::new(AtomicU64::new(0));
@@ -194,6 +195,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
         .name("tidy".into())
         .spawn(move || keep_tidy(&tidy, &work))
         .map_err(ServeError::Start)?;
+    let shut = Arc::new(AtomicBool::new(on_trial));
     let front = Front {
         settings,
         inbox: spool.inbox(),
@@ -202,6 +204,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
             store: store.clone(),
             promiser,
             untidy,
+            shut: Arc::clone(&shut),
         }),
         events: door,
         pulse: Arc::clone(&pulse),
@@ -275,14 +278,21 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
         hot,
     );
     desk.mind(Certificates::new(ends));
-    desk.take_up();
-    drop(starting);
-    desk.ready(address, secure);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    if on_trial {
+    let stays = !on_trial || {
         trial::say(&shipped, &Ok(()));
+        runtime.block_on(desk.hold(&mut events, || {
+            starting.step();
+            trial::undecided(&shipped)
+        }))
+    };
+    if stays {
+        shut.store(false, Ordering::Relaxed);
+        desk.take_up();
+        drop(starting);
+        desk.ready(address, secure);
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        runtime.block_on(desk.run(events));
     }
-    runtime.block_on(desk.run(events));
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     drop(end_aside);

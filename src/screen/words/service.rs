@@ -93,6 +93,7 @@ fn outcome(call: &Caller, ours: &str) -> String {
         "Bad Called Title" => format!("refused, it must call \"{ours}\""),
         "Too Many Associations" => "refused, too many connections at once".to_owned(),
         "Disk Full" => "refused, the disk is full".to_owned(),
+        "Not Ready" => "refused, new software had still to prove itself".to_owned(),
         "Silent Connection" => "closed, it connected and said nothing".to_owned(),
         "Protocol Error" => with("refused, it does not speak as a scanner does"),
         other => with(other),

@@ -1,6 +1,6 @@
 //! Gives the worker a self-test when nothing else is to be done, and takes what it found.
 
-use super::{Desk, Job, Scene, Turn};
+use super::{Desk, Event, Job, Scene, Turn};
 use crate::config::Config;
 use crate::service::selftest::Tested;
 use crate::service::software;
@@ -9,6 +9,7 @@ use crate::service::updates;
 use crate::spool::Level;
 use crate::store::Store;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// What is to be tested, after the last test that the database knows.
 pub(super) fn turn(config: &Config, store: &Store, scene: &Scene) -> Turn {
@@ -34,6 +35,23 @@ impl Desk {
     /// No study arrives, waits or runs.
     pub(super) fn is_idle(&self) -> bool {
         self.arrivals.newest().is_none() && self.queue.is_empty() && self.scene.analysing.is_none()
+    }
+
+    /// Begins nothing while `held`, which is asked at each tick. Gives false where the box is told to stop.
+    pub(in crate::service) async fn hold(
+        &mut self,
+        events: &mut mpsc::Receiver<Event>,
+        held: impl Fn() -> bool,
+    ) -> bool {
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Stop => return false,
+                Event::Door(event) => self.door(event),
+                Event::Tick if !held() => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// A model was brought, and nothing else is to be done.

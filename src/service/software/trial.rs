@@ -1,8 +1,9 @@
 //! The first start of a new system, as `serve` sees it.
 //!
 //! Before it opens the port, and before it touches the database, it proves itself by its model: phantoms must
-//! give the recorded numbers. What it says then is read by [`super::watch`]. A database that is brought into a
-//! newer layout is copied first, since the old software could not read it any more.
+//! give the recorded numbers. What it says then is read by [`super::watch`], and until that one has decided no
+//! console is let in and nothing is begun. A database that is brought into a newer layout is copied first, since
+//! the old software could not read it any more.
 
 use crate::base::disk::{self, RealDisk};
 use crate::config::Config;
@@ -16,6 +17,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What a new system says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +80,24 @@ pub fn say(config: &Config, verdict: &Result<(), String>) {
         .and_then(|_| fs::set_permissions(&path, Permissions::from_mode(0o644)));
     if let Err(trouble) = written {
         log::error!("the verdict on the new software cannot be written: {trouble}");
+    }
+}
+
+/// Whether [`super::watch`] has still to say that this system stays. Until then nothing is taken, sent or
+/// analysed: all that it wrote is lost with it when the system before takes its database back.
+#[must_use]
+pub fn undecided(config: &Config) -> bool {
+    let there = |name: &str| config.software().join(name).exists();
+    // The second one is what is left of a system that does not stay.
+    is_on(config) && (there(super::TRIAL) || there(super::FAILED))
+}
+
+/// What was said lies in the runtime folder, which goes with the process: time to read it.
+pub fn linger(config: &Config) {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let begun = Instant::now();
+    while begun.elapsed() < LONGEST && config.software().join(super::TRIAL).exists() {
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -29,31 +29,51 @@ pub enum End {
 /// Sees a start through. Returns at once where no new system is tried.
 ///
 /// # Errors
-/// When the record or the folder of software cannot be used.
+/// When the record or the folder of software cannot be used while a new system is tried. Where none is, trouble
+/// is told and no more: a box whose disk is gone must not start again and again.
 pub fn watch(config: &Config, limit: Duration) -> io::Result<End> {
-    remove(config, RESTART)?;
     let Some(now) = running(config) else {
         return Ok(End::Stays("this box has one system".into()));
     };
-    let places = places(config).map_err(io::Error::other)?;
-    let record = Record::open(&places.record)?;
-    let trial: Option<Tried> = read(config, TRIAL);
     let present = about(config).map(|about| about.version).unwrap_or_default();
-    if !now.trial {
-        // Of what was brought before this start.
-        let choice = record.read()?;
-        if let (Some(tried), Other::Failed) = (&trial, choice.other) {
-            let why = words::NO_START.of(config.language);
-            leave(config, tried, why)?;
-        } else if choice.other == Other::Spare && trial.is_some() {
-            // It had proven itself, and the power went before that was written down.
-            remove(config, TRIAL)?;
-        }
-        return Ok(End::Stays(format!(
-            "system {present} runs, in slot {}",
-            now.slot
-        )));
+    if now.trial {
+        return see_through(config, limit, present);
     }
+    if let Err(trouble) = look_back(config) {
+        log::error!("what became of new software cannot be written down: {trouble}");
+    }
+    let words = format!("system {present} runs, in slot {}", now.slot);
+    Ok(End::Stays(words))
+}
+
+fn record(config: &Config) -> io::Result<Record> {
+    Record::open(&places(config).map_err(io::Error::other)?.record)
+}
+
+/// What became of a system that was brought before this start.
+fn look_back(config: &Config) -> io::Result<()> {
+    remove(config, RESTART)?;
+    let Some(tried) = read(config, TRIAL) else {
+        return Ok(());
+    };
+    match record(config)?.read()?.other {
+        Other::Failed => {
+            let why = words::NO_START.of(config.language);
+            leave(config, &tried, why).map(drop)
+        }
+        // It had proven itself, and the power went before that was written down.
+        Other::Spare => {
+            remove(config, TRIAL)?;
+            remove(config, FAILED)
+        }
+        Other::Empty | Other::Trial(_) => Ok(()),
+    }
+}
+
+fn see_through(config: &Config, limit: Duration, present: String) -> io::Result<End> {
+    remove(config, RESTART)?;
+    let record = record(config)?;
+    let trial: Option<Tried> = read(config, TRIAL);
     match proven(config, limit) {
         Ok(()) => {
             record.settle()?;
