@@ -1,9 +1,11 @@
 //! Software on a stick: packed by the program, copied by the exporter, put into a file that stands for the other
 //! slot, and tried by the real service at its next start.
 
-use crate::box_process::{Home, model, output, program, turn};
-use crate::whole_way::copy_folder;
-use std::net::TcpListener;
+use crate::box_process::{BoxProcess, Home, model, output, program, send, turn};
+use crate::whole_way::{copy_folder, short_study};
+use rusqlite::Connection;
+use scanside::delivery::scu::{Answer, Destination, Options};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -154,6 +156,33 @@ impl Site {
         self.runs(version);
     }
 
+    /// The first start of new software, until it is decided that it stays.
+    fn start_on_trial(&self, version: &str) -> BoxProcess {
+        std::thread::scope(|scope| {
+            let start = scope.spawn(|| self.home.start_at(&self.address));
+            let verdict = self.home.state().join("run/verdict.json");
+            let seen = || verdict.exists().then_some(());
+            self.home.wait("the verdict", seen);
+            // It has proven itself. While it may still be left, nobody is let in.
+            let at: SocketAddr = self.address.parse().expect("an address");
+            let to = Destination {
+                called: "SCANSIDE".into(),
+                host: at.ip().to_string(),
+                port: at.port(),
+            };
+            let answers = send(&short_study()[..2], &to, &Options::new("CT1"), |_| {});
+            let put_off = |a: &Answer| !a.outcome.is_delivered() && a.outcome.is_transient();
+            assert!(answers.iter().all(put_off), "{answers:?}");
+            assert_eq!(self.home.status()["state"]["kind"], "starting");
+            assert_eq!(self.home.images(), 0);
+            let (said, code) = self.update(&["watch", "--minutes", "1"]);
+            assert_eq!(code, Some(0), "{said}");
+            let words = format!("New software {version} is in use.");
+            assert!(said.contains(&words), "{said}");
+            start.join().expect("the box")
+        })
+    }
+
     fn audit(&self, words: &str) -> i64 {
         self.home.count(&format!(
             "SELECT count(*) FROM audit WHERE event='update' AND who='software' AND what LIKE '%{words}%'"
@@ -193,13 +222,15 @@ fn software_is_installed_tried_and_stays() {
     assert!(running.stop().success());
     assert_eq!(site.boot(), "b trial");
     site.runs("1.1.0");
-    let running = site.home.start_at(&site.address);
-    let (said, code) = site.update(&["watch", "--minutes", "1"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("New software 1.1.0 is in use."), "{said}");
+    let running = site.start_on_trial("1.1.0");
     let wall = site.home.wait_for_wall("attention");
     assert_eq!(wall["state"]["cause"], "New software 1.1.0 is in use.");
     assert_eq!(site.audit("1.1.0 is in use"), 1);
+    let told = "SELECT count(*) FROM associations WHERE outcome LIKE 'Not Ready%'";
+    (site.home).wait("the history tells", || {
+        (site.home.count(told) > 0).then_some(())
+    });
+    running.take(&short_study()[..2], &Options::new("CT1"));
     assert!(running.stop().success());
     assert_eq!(site.boot(), "b good");
     let (said, _) = site.update(&["watch"]);
@@ -247,6 +278,50 @@ fn software_whose_phantoms_differ_is_left_and_not_taken_again() {
     assert_eq!(site.boot(), "a good");
     // A later one is another one.
     site.bring("1.1.1");
+}
+
+/// What a start that was left had acknowledged lies in the spool, whatever database counts.
+#[test]
+fn images_whose_rows_go_with_the_newer_database_come_back() {
+    let _turn = turn();
+    let site = Site::new(&model());
+    let state = site.home.state();
+    let database = || Connection::open(state.join("scanside.db")).expect("a database");
+    let layout = site.home.count("PRAGMA user_version");
+    let copy = state.join("copy.db");
+    let vacuum = "VACUUM INTO ?1";
+    (database().execute(vacuum, [copy.to_str().expect("a path")])).expect("a copy");
+    let running = site.home.start_at(&site.address);
+    running.take(&short_study()[..2], &Options::new("CT1"));
+    assert!(running.stop().success());
+    assert_eq!(site.home.images(), 2);
+    // As if those came on trial: a start that is not removes the copy.
+    let kept = state.join(format!("before-update-{layout}.db"));
+    std::fs::rename(copy, kept).expect("the copy");
+    let set = format!("PRAGMA user_version={}", layout + 1);
+    database().execute_batch(&set).expect("a newer layout");
+    let running = site.home.start_at(&site.address);
+    let log = site.home.log();
+    assert!(log.contains("the one before it counts"), "{log}");
+    assert!(log.contains("2 files adopted"), "{log}");
+    site.home.check_kept(&short_study()[..2]);
+    assert!(running.stop().success());
+}
+
+/// A box whose disk is gone says so, and does not start again and again.
+#[test]
+fn trouble_of_the_watch_is_fatal_on_trial_alone() {
+    let _turn = turn();
+    let site = Site::new(&model());
+    let folder = site.home.state().with_file_name("state-update");
+    std::fs::remove_dir_all(&folder).expect("a folder");
+    let (said, code) = site.update(&["watch"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("system 1.0.0 runs, in slot a"), "{said}");
+    std::fs::create_dir(&folder).expect("a folder");
+    site.bring("1.1.0");
+    std::fs::remove_dir_all(&folder).expect("a folder");
+    assert_eq!(site.update(&["watch"]).1, Some(1));
 }
 
 /// Dead before it can say anything: the initramfs counts.
