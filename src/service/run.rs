@@ -247,7 +247,6 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     };
     let hot = Arc::clone(&aside.hot);
     let (end_aside, end) = std::sync::mpsc::channel();
-    aside.start(end).map_err(ServeError::Start)?;
     if config.metrics
         && let Err(trouble) = super::metrics::start(&config, &store, model.clone())
     {
@@ -287,6 +286,7 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     };
     if stays {
         shut.store(false, Ordering::Relaxed);
+        aside.start(end).map_err(ServeError::Start)?;
         desk.take_up();
         drop(starting);
         desk.ready(address, secure);

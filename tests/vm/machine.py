@@ -129,6 +129,12 @@ class Machine:
             with open(path, "ab") as disk:
                 disk.truncate(size)
 
+    def starts(self):
+        """The systems that have started since the power came, oldest first: "a good", "b trial"."""
+        said = (self.folder / "boot.log").read_bytes().decode(errors="replace")
+        found = re.findall(r"<start ([0-9a-f-]{36}) (\w+ \w+)>", said)
+        return list(dict(found).values())
+
     def initrd(self):
         """The image's own, with the tests' shell behind it: the kernel unpacks one after the other."""
         words = ["cpio", "--quiet", "--owner=0:0", "-o", "-H", "newc"]
