@@ -157,6 +157,8 @@ pub enum ConfigError {
     AllowAny(SocketAddr),
     #[error("[update] keys are public keys of 64 hexadecimal digits each, in quotes")]
     UpdateKey,
+    #[error("[update] phantoms names at least one of them, or is not set")]
+    TrialPhantoms,
     #[error("[service] pin is 6 to 12 digits, in quotes")]
     Pin,
     #[error("storage commitment is not set right: {0}")]
@@ -339,7 +341,7 @@ impl Config {
             },
             metrics: raw.metrics.enabled,
             self_test: raw.self_test.check(),
-            trial_phantoms: raw.update.phantoms(),
+            trial_phantoms: raw.update.phantoms()?,
             update_keys: raw.update.check()?,
             pin: raw.service.check()?,
         })

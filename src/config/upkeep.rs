@@ -41,9 +41,13 @@ pub struct RawUpdate {
 }
 
 impl RawUpdate {
-    /// All of them, unless a board is too slow for that.
-    pub fn phantoms(&self) -> Vec<Class> {
-        (self.phantoms.clone()).unwrap_or_else(|| Class::ALL.to_vec())
+    /// All of them, unless a board is too slow for that. Without any, new software would have nothing to prove.
+    pub fn phantoms(&self) -> Result<Vec<Class>, ConfigError> {
+        match &self.phantoms {
+            None => Ok(Class::ALL.to_vec()),
+            Some(some) if some.is_empty() => Err(ConfigError::TrialPhantoms),
+            Some(some) => Ok(some.clone()),
+        }
     }
 
     pub fn check(self) -> Result<Vec<PublicKey>, ConfigError> {
@@ -67,6 +71,7 @@ impl RawService {
 
 #[cfg(test)]
 mod tests {
+    use crate::base::ident::Class;
     use crate::config::Config;
 
     #[test]
@@ -88,5 +93,15 @@ mod tests {
         let config = Config::parse(&text(&"ab".repeat(32))).unwrap();
         assert_eq!(config.update_keys.len(), 1);
         assert!(Config::parse(&text("abc")).is_err());
+    }
+
+    #[test]
+    fn new_software_has_something_to_prove() {
+        let wanted = |text: &str| Config::parse(text).map(|config| config.trial_phantoms);
+        assert_eq!(wanted("").unwrap(), Class::ALL);
+        let one = wanted("[update]\nphantoms = [\"cap\"]").unwrap();
+        assert_eq!(one, [Class::Cap]);
+        let none = wanted("[update]\nphantoms = []").unwrap_err();
+        assert!(none.to_string().contains("at least one"));
     }
 }
