@@ -35,6 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 /// How often the loop turns by itself: the wall's status must never be older than seconds.
@@ -211,7 +212,14 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     };
     let port = runtime.spawn(crate::reception::serve(doors, front, stopped));
     runtime.spawn(forward(from_door, to_loop.clone()));
-    runtime.spawn(wake(to_loop.clone(), options.stop));
+    // Heard from here on, and not when a thread of the runtime gets its turn: a signal in between would
+    // end the process at once, without its last row in the audit trail.
+    let ends = {
+        let _inside = runtime.enter();
+        [SignalKind::terminate(), SignalKind::interrupt()].map(signal)
+    };
+    let [term, int] = ends.map(|heard| heard.map_err(ServeError::Start));
+    runtime.spawn(wake(to_loop.clone(), options.stop, [term?, int?]));
 
     let (jobs, work) = std::sync::mpsc::sync_channel::<Job>(1);
     let model_name = super::worker::model_facts(&model, config.language);
@@ -456,16 +464,8 @@ async fn forward(mut from: mpsc::Receiver<Door>, to: mpsc::Sender<Event>) {
 }
 
 /// Turns time and signals into events.
-async fn wake(to: mpsc::Sender<Event>, stop: Option<Stop>) {
-    use tokio::signal::unix::{SignalKind, signal};
+async fn wake(to: mpsc::Sender<Event>, stop: Option<Stop>, [mut term, mut int]: [Signal; 2]) {
     let mut tick = tokio::time::interval(TICK);
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        log::error!("signals cannot be heard");
-        return;
-    };
     let told = async move || match stop {
         Some(Stop(mut stop)) => drop(stop.wait_for(|stop| *stop).await.is_ok()),
         None => std::future::pending().await,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::config::Config;
 use crate::delivery::scu::{self, Destination, Options, ScuError};
+use crate::reception::wire::WireFault;
 use crate::update::choice::{Other, Record};
 use std::io;
 use std::path::Path;
@@ -132,8 +133,9 @@ fn verdict(path: &Path) -> Option<Verdict> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// A box that does not know us refuses; that is an answer too. Where the plain port is off, consoles call over
-/// TLS with certificates that this process has not; there the word of `serve` has to do.
+/// A box that does not know us refuses, or closes the connection without a word to an address on no list. That is
+/// an answer too: systemd holds the port, and only `serve` takes a connection and closes it. Where the plain port
+/// is off, consoles call over TLS with certificates that this process has not; there the word of `serve` has to do.
 fn answers(config: &Config) -> Result<(), ScuError> {
     if config.tls.as_ref().is_some_and(|tls| tls.only) {
         return Ok(());
@@ -146,7 +148,26 @@ fn answers(config: &Config) -> Result<(), ScuError> {
     let asked = scu::blocking(scu::echo(&to, &Options::new("SCANSIDE_TRIAL")));
     match asked {
         Ok(Ok(_) | Err(ScuError::Rejected { .. })) => Ok(()),
+        Ok(Err(ScuError::Wire(WireFault::Closed | WireFault::Lost(_)))) => Ok(()),
         Ok(Err(why)) => Err(why),
         Err(why) => Err(ScuError::Connect("127.0.0.1".into(), why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// As `serve` treats this process on a box whose list of callers has scanners alone.
+    #[test]
+    fn a_port_that_closes_without_a_word_answers_and_one_that_is_not_there_does_not() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::parse("").unwrap();
+        config.listen = port.local_addr().unwrap();
+        let taken = std::thread::spawn(move || drop(port.accept().unwrap()));
+        answers(&config).unwrap();
+        taken.join().unwrap();
+        assert!(matches!(answers(&config), Err(ScuError::Connect(..))));
     }
 }
