@@ -214,11 +214,11 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     runtime.spawn(forward(from_door, to_loop.clone()));
     // Heard from here on, and not when a thread of the runtime gets its turn: a signal in between would
     // end the process at once, without its last row in the audit trail.
-    let ends = {
+    let heard = {
         let _inside = runtime.enter();
         [SignalKind::terminate(), SignalKind::interrupt()].map(signal)
     };
-    let [term, int] = ends.map(|heard| heard.map_err(ServeError::Start));
+    let [term, int] = heard.map(|one| one.map_err(ServeError::Start));
     runtime.spawn(wake(to_loop.clone(), options.stop, [term?, int?]));
 
     let (jobs, work) = std::sync::mpsc::sync_channel::<Job>(1);
