@@ -22,6 +22,9 @@ impl Exported {
                 )
             }
         });
+        if self.sealed && self.copied.len() + self.already.len() > 0 {
+            words.push(SEALED.of(language).to_owned());
+        }
         words.extend(self.damaged.iter().map(|number| match language {
             Language::English => {
                 format!("Report {number} is damaged on this box and was not copied.")
@@ -44,6 +47,14 @@ impl Exported {
         words.join(" ")
     }
 }
+
+const SEALED: Phrase = Phrase {
+    en: "Sealed: only who has the key can open them.",
+    de: "Verschlüsselt: Nur wer den Schlüssel hat, kann sie öffnen.",
+    es: "Cifrado: solo quien tiene la clave puede abrirlos.",
+    fr: "Chiffré\u{a0}: seul le détenteur de la clé peut les ouvrir.",
+    fa: "رمزگذاری شده: تنها دارنده کلید می‌تواند آن‌ها را باز کند.",
+};
 
 const NO_REPORT: Phrase = Phrase {
     en: "There was no report to copy.",
@@ -189,6 +200,29 @@ impl Cause {
                     }
                     Language::French => format!("Écriture impossible sur la clé ({trouble})."),
                     Language::Persian => format!("نوشتن روی فلش ممکن نیست ({trouble})."),
+                };
+            }
+            Cause::Seal(trouble) => {
+                return match language {
+                    Language::English => {
+                        format!(
+                            "The reports cannot be sealed, and unsealed none leaves ({trouble})."
+                        )
+                    }
+                    Language::German => format!(
+                        "Die Berichte lassen sich nicht verschlüsseln, und unverschlüsselt geht keiner \
+                         hinaus ({trouble})."
+                    ),
+                    Language::Spanish => format!(
+                        "Los informes no se pueden cifrar, y sin cifrar no sale ninguno ({trouble})."
+                    ),
+                    Language::French => format!(
+                        "Les comptes rendus ne peuvent pas être chiffrés, et aucun ne sort en clair \
+                         ({trouble})."
+                    ),
+                    Language::Persian => format!(
+                        "گزارش‌ها رمزگذاری نمی‌شوند و بدون رمز هیچ‌یک بیرون نمی‌رود ({trouble})."
+                    ),
                 };
             }
             Cause::Reports(trouble) => {

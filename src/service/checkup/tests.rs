@@ -296,6 +296,14 @@ fn what_may_leave_on_a_stick() {
         Grade::Wrong,
         "list of sticks is empty",
     );
+    is(
+        &said(
+            "[export]\nenabled = true\nidentified = true\n\
+             recipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]",
+        ),
+        Grade::Good,
+        "with the patient's name, sealed for age1ql3z7hjy...ac8p",
+    );
 }
 
 #[test]
