@@ -7,10 +7,11 @@
 //!
 //! A report that is on the stick already, whole and with the same content, is not written again.
 //! On failure the folder that was being written is removed, and those before it stay: they were
-//! verified. With keys to seal for, each folder has the report as one file that only their holders can
-//! read ([`Seal`]), and nothing of it goes onto the stick in the open. This module neither mounts nor unmounts: [`Exported::sentence`] may be shown once the
-//! stick is unmounted. What a report contains, with a name or without, is decided where it is
-//! written.
+//! verified. With keys to seal for, a folder has the report as one file that only their holders can
+//! read ([`Seal`]), and nothing of it goes onto the stick in the open.
+//!
+//! This module neither mounts nor unmounts: [`Exported::sentence`] may be shown once the stick is
+//! unmounted. What a report contains, with a name or without, is decided where it is written.
 
 pub mod age;
 mod names;

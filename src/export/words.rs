@@ -49,11 +49,11 @@ impl Exported {
 }
 
 const SEALED: Phrase = Phrase {
-    en: "Sealed: only who has the key can open them.",
-    de: "Verschlüsselt: Nur wer den Schlüssel hat, kann sie öffnen.",
-    es: "Cifrado: solo quien tiene la clave puede abrirlos.",
-    fr: "Chiffré\u{a0}: seul le détenteur de la clé peut les ouvrir.",
-    fa: "رمزگذاری شده: تنها دارنده کلید می‌تواند آن‌ها را باز کند.",
+    en: "Sealed: only the key opens them.",
+    de: "Verschlüsselt: Nur der Schlüssel öffnet sie.",
+    es: "Cifrado: solo la clave los abre.",
+    fr: "Chiffré\u{a0}: seule la clé les ouvre.",
+    fa: "رمزگذاری شده: تنها با کلید باز می‌شود.",
 };
 
 const NO_REPORT: Phrase = Phrase {

@@ -33,7 +33,7 @@ fn a_sealed_report_opens_for_its_reader_and_is_the_whole_folder() {
     let exported = bench.export().unwrap();
     assert_eq!(
         exported.sentence(Language::English),
-        "SAFE TO REMOVE. 1 report copied and checked. Sealed: only who has the key can open them."
+        "SAFE TO REMOVE. 1 report copied and checked. Sealed: only the key opens them."
     );
     let mut names: Vec<&str> = exported.copied[0].files.iter().map(|f| &*f.name).collect();
     names.push("SHA256SUMS");
