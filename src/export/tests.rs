@@ -47,7 +47,7 @@ impl Bench {
     fn of(numbers: &[u32], sealed: bool) -> Self {
         let mut bench = Self::new(numbers);
         if sealed {
-            bench.seal_for(&[Identity::new().recipient()]);
+            bench.seal_for(&[Identity::draw().recipient()]);
         }
         bench
     }

@@ -53,7 +53,7 @@ pub fn readme(recipients: Option<&[Recipient]>) -> String {
     text
 }
 
-const OPEN: &str = "\
+const OPEN: &str = "  \
   age -d -i KEY -o REPORT.TAR REPORT.AGE\r
   tar -xf REPORT.TAR\r
 \r
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn lines_are_short_and_end_as_windows_wants_them() {
-        let recipients = [Identity::new().recipient(), Identity::new().recipient()];
+        let recipients = [Identity::draw().recipient(), Identity::draw().recipient()];
         let mark = "ab".repeat(32);
         for text in [
             readme(None),
@@ -106,6 +106,7 @@ mod tests {
             }
         }
         for text in [readme(Some(&recipients)), sealed(&recipients, &mark)] {
+            assert!(text.contains("\r\n  age -d -i KEY"), "{text}");
             for recipient in &recipients {
                 assert!(text.contains(&recipient.to_string()));
             }

@@ -10,7 +10,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn new() -> Self {
+    pub fn draw() -> Self {
         let private = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).unwrap();
         let public = private.compute_public_key().unwrap();
         Self { private, public }
@@ -95,7 +95,7 @@ fn what_is_sealed_opens_and_has_the_length_that_was_said() {
     for length in LENGTHS {
         let plain: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
         for piece in [1000, CHUNK, 1 << 20] {
-            let (ours, other) = (Identity::new(), Identity::new());
+            let (ours, other) = (Identity::draw(), Identity::draw());
             let for_whom = [ours.recipient(), other.recipient()];
             let file = sealed(&for_whom, &plain, piece);
             assert_eq!(file.len() as u64, sealed_length(length as u64, 2));
@@ -108,15 +108,15 @@ fn what_is_sealed_opens_and_has_the_length_that_was_said() {
 fn another_key_a_changed_byte_and_a_file_that_was_cut_off_do_not_open() {
     let plain = vec![5; CHUNK + 9];
     let file = |identity: &Identity| sealed(&[identity.recipient()], &plain, CHUNK);
-    let ours = Identity::new();
-    assert!(Identity::new().open(&file(&ours)).is_none(), "another key");
+    let ours = Identity::draw();
+    assert!(Identity::draw().open(&file(&ours)).is_none(), "another key");
     for change in [30, 100, 130, 175, 190, CHUNK, CHUNK + 210] {
-        let ours = Identity::new();
+        let ours = Identity::draw();
         let mut changed = file(&ours);
         changed[change] ^= 1;
         assert!(ours.open(&changed).is_none(), "byte {change}");
     }
-    let ours = Identity::new();
+    let ours = Identity::draw();
     let whole = file(&ours);
     let first_chunk = whole.len() - (9 + TAG);
     assert!(ours.open(&whole[..first_chunk]).is_none(), "cut at a chunk");
@@ -124,7 +124,7 @@ fn another_key_a_changed_byte_and_a_file_that_was_cut_off_do_not_open() {
 
 #[test]
 fn no_two_files_are_alike() {
-    let ours = Identity::new().recipient();
+    let ours = Identity::draw().recipient();
     let file = || sealed(std::slice::from_ref(&ours), b"the same", CHUNK);
     assert_ne!(file(), file());
     assert!(Envelope::new(&[]).is_err(), "for nobody");
@@ -142,7 +142,7 @@ fn a_sink_that_fails_is_told() {
             Ok(())
         }
     }
-    let ours = Identity::new().recipient();
+    let ours = Identity::draw().recipient();
     let filled = |room| -> io::Result<Full> {
         let envelope = Envelope::new(std::slice::from_ref(&ours))?;
         let mut sealer = envelope.open(Full(room))?;

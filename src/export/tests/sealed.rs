@@ -27,7 +27,7 @@ pub fn nothing_is_open(bench: &Bench) {
 #[test]
 fn a_sealed_report_opens_for_its_reader_and_is_the_whole_folder() {
     let mut bench = Bench::new(&[123]);
-    let (reader, other) = (Identity::new(), Identity::new().recipient());
+    let (reader, other) = (Identity::draw(), Identity::draw().recipient());
     let recipients = [reader.recipient(), other];
     bench.seal_for(&recipients);
     let exported = bench.export().unwrap();
@@ -80,7 +80,7 @@ fn a_sealed_report_opens_for_its_reader_and_is_the_whole_folder() {
 fn a_report_goes_again_for_other_readers_and_from_another_box() {
     let mut bench = Bench::new(&[5]);
     bench.export().unwrap();
-    let (one, other) = (Identity::new().recipient(), Identity::new().recipient());
+    let (one, other) = (Identity::draw().recipient(), Identity::draw().recipient());
     let mut folder = |recipients: &[Recipient], key| {
         bench.seal = Seal::new(recipients, &[key; SEAL_KEY]);
         let exported = bench.export().unwrap();
@@ -89,7 +89,10 @@ fn a_report_goes_again_for_other_readers_and_from_another_box() {
     let once = std::slice::from_ref(&one);
     assert_eq!(folder(once, 3).as_deref(), Some("R000005A"), "it was open");
     assert_eq!(folder(once, 3), None);
-    assert_eq!(folder(&[other.clone()], 3).as_deref(), Some("R000005B"));
+    assert_eq!(
+        folder(std::slice::from_ref(&other), 3).as_deref(),
+        Some("R000005B")
+    );
     assert_eq!(
         folder(&[one.clone(), other], 3).as_deref(),
         Some("R000005C")
