@@ -131,10 +131,10 @@ pub fn sticks(config: &Config) -> Finding {
         );
     }
     if export.identified {
-        return Finding::look(
-            WHAT,
-            format!("{which}, {what}; whoever finds one can read it"),
+        let words = format!(
+            "{which}, {what}; whoever finds one reads it, unless [export] recipients seals it"
         );
+        return Finding::look(WHAT, words);
     }
     Finding::good(WHAT, format!("{which}, {what}"))
 }
