@@ -34,6 +34,10 @@ golden:
 aarch64:
     .ci/aarch64
 
+# the box's program for JetPack 5: the same objects, linked by zig for glibc 2.31
+jetpack5:
+    .ci/aarch64 build --glibc 2.31
+
 # the arm64 image for a board, from Debian packages; see board/image/README.md
 image board="qemu-virt" out="target/image":
     .ci/aarch64 build

@@ -17,6 +17,7 @@ pub use upkeep::SelfTests;
 
 use crate::base::ident::Class;
 use crate::base::language::Language;
+use crate::export::age::Recipient;
 use crate::reception::commitment::Terms;
 use crate::reception::tls::TlsFiles;
 use crate::reception::{Access, Network, Peer};
@@ -29,6 +30,7 @@ use crate::study::check::Limits;
 use crate::study::complete::Times;
 use crate::update::PublicKey;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +47,9 @@ const GRACE_S: u32 = 5400;
 /// Memory for planes that are made while a study arrives: 768 of them at 128 x 128, which is a
 /// chest at 1 mm and the one behind it.
 const STREAMING_MB: u32 = 96;
+
+/// Keys that a site's sticks are sealed for: some readers, and one for the day on which a key is lost.
+const MOST_RECIPIENTS: usize = 32;
 
 /// A settings file is a page of text.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -122,6 +127,8 @@ pub struct Export {
     pub retain: Retain,
     /// Serial numbers of the sticks that are written; any stick without it.
     pub sticks: Option<Vec<String>>,
+    /// Everything is sealed for these, in the order of their text; nothing is without one.
+    pub recipients: Vec<Recipient>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +166,8 @@ pub enum ConfigError {
     UpdateKey,
     #[error("[update] phantoms names at least one of them, or is not set")]
     TrialPhantoms,
+    #[error("[export] recipients is not set right: {0}")]
+    Recipients(String),
     #[error("[service] pin is 6 to 12 digits, in quotes")]
     Pin,
     #[error("storage commitment is not set right: {0}")]
@@ -250,6 +259,41 @@ struct RawExport {
     identified: bool,
     retain: Retain,
     sticks: Option<Vec<String>>,
+    recipients: Option<Vec<String>>,
+}
+
+impl RawExport {
+    fn check(self) -> Result<Export, ConfigError> {
+        Ok(Export {
+            enabled: self.enabled,
+            identified: self.identified,
+            retain: self.retain,
+            sticks: self.sticks,
+            recipients: recipients(self.recipients)?,
+        })
+    }
+}
+
+/// An empty list may mean that nothing is to be sealed or that the key was forgotten, so it is refused.
+fn recipients(raw: Option<Vec<String>>) -> Result<Vec<Recipient>, ConfigError> {
+    let Some(raw) = raw else {
+        return Ok(Vec::new());
+    };
+    let refused = |why: String| Err(ConfigError::Recipients(why));
+    if raw.is_empty() {
+        return refused("the list is empty; name a public key, or take the line away".into());
+    }
+    if raw.len() > MOST_RECIPIENTS {
+        return refused(format!("at most {MOST_RECIPIENTS} can be named"));
+    }
+    let mut sound = BTreeSet::new();
+    for text in raw {
+        match Recipient::parse(&text) {
+            Ok(recipient) => sound.insert(recipient),
+            Err(why) => return refused(why.to_string()),
+        };
+    }
+    Ok(sound.into_iter().collect())
 }
 
 /// How long images stay. Results and reports stay for good.
@@ -314,12 +358,7 @@ impl Config {
             language: language::check(raw.language)?,
             device: raw.device,
             site: raw.site,
-            export: Export {
-                enabled: raw.export.enabled,
-                identified: raw.export.identified,
-                retain: raw.export.retain,
-                sticks: raw.export.sticks,
-            },
+            export: raw.export.check()?,
             commitment: raw.commitment.check(tls.is_some())?,
             collector: raw.audit.check(tls.is_some())?,
             broker: raw.events.check(tls.is_some())?,

@@ -5,11 +5,10 @@ use super::progress::Bar;
 use super::say::say;
 use crate::config::Config;
 use crate::export::receipt::Receipt;
-use crate::export::{self, Copied};
-use crate::service::{clock, receipts, software, updates};
+use crate::export::{self, Copied, Seal};
+use crate::service::{clock, once, receipts, software, updates};
 use crate::store::Store;
 use crate::update::Refused;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -125,9 +124,11 @@ pub fn write_stick(config: &Config, to: &Path) -> Result<String, Failure> {
 
 /// The sentence at the end, or the failure; and what was copied in either case.
 fn write(config: &Config, to: &Path) -> Result<(String, Vec<Copied>), (Failure, Vec<Copied>)> {
+    let seal = seal(config).map_err(|failure| (failure, Vec::new()))?;
     let bar = Bar::new("writing the stick", 0);
     let mut options = export::Options {
         only: None,
+        seal: seal.as_ref(),
         progress: &mut |p: export::Progress| bar.set(p.index, p.of),
     };
     let exported = export::export(&config.stick_reports(), to, &mut options);
@@ -146,6 +147,22 @@ fn write(config: &Config, to: &Path) -> Result<(String, Vec<Copied>), (Failure, 
             Err((Failure::failed(told), failed.done.copied))
         }
     }
+}
+
+/// For whom the settings want everything sealed.
+fn seal(config: &Config) -> Result<Option<Seal>, Failure> {
+    if config.export.recipients.is_empty() {
+        return Ok(None);
+    }
+    let key = crate::service::seal_key(config).or_else(|trouble| {
+        // `serve` keeps one at its next start. Until then reports that are on the stick go there again.
+        log::warn!("sealed reports on a stick cannot be known again: {trouble}");
+        once::draw()
+    });
+    let key = key.map_err(|trouble| {
+        Failure::failed(export::Cause::Seal(trouble).sentence(config.language))
+    })?;
+    Ok(Seal::new(&config.export.recipients, &key))
 }
 
 fn note(
@@ -168,9 +185,7 @@ fn note(
 
 /// A name that no other receipt has.
 fn id() -> std::io::Result<String> {
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(crate::report::hex(&bytes))
+    once::draw::<16>().map(|bytes| crate::report::hex(&bytes))
 }
 
 #[cfg(test)]

@@ -105,3 +105,35 @@ fn everybody_is_let_in_on_loopback_only() {
     config.listen = "127.0.0.1:0".parse().unwrap();
     assert!(config.allow_any().is_ok());
 }
+
+#[test]
+fn recipients_are_checked_and_an_empty_list_is_none() {
+    let (one, other) = (
+        "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+        "age10l8uc87z24xnrcp76zc4t0ua9gl8pz86zgutklztqzar4sstup5s973h99",
+    );
+    let parsed = |list: &str| Config::parse(&format!("[export]\nrecipients = {list}"));
+    assert!(Config::parse("").unwrap().export.recipients.is_empty());
+    let config = parsed(&format!("['{one}', '{other}', '{one}']")).unwrap();
+    let texts = config.export.recipients.iter().map(ToString::to_string);
+    assert_eq!(texts.collect::<Vec<_>>(), [other, one]);
+    let said = |list: &str| parsed(list).unwrap_err().to_string();
+    for (list, words) in [
+        ("[]".to_owned(), "the list is empty"),
+        (format!("['{one}', 'age1x']"), "mistyped"),
+        (
+            format!("['{one}', 'somebody']"),
+            "\"somebody\" is no recipient",
+        ),
+        (
+            format!("[{}]", format!("'{one}', ").repeat(33)),
+            "at most 32",
+        ),
+    ] {
+        let said = said(&list);
+        assert!(
+            said.starts_with("[export] recipients is not set right: ") && said.contains(words),
+            "{said}"
+        );
+    }
+}

@@ -7,17 +7,23 @@
 //!
 //! A report that is on the stick already, whole and with the same content, is not written again.
 //! On failure the folder that was being written is removed, and those before it stay: they were
-//! verified. This module neither mounts nor unmounts: [`Exported::sentence`] may be shown once the
-//! stick is unmounted. What a report contains, with a name or without, is decided where it is
-//! written.
+//! verified. With keys to seal for, a folder has the report as one file that only their holders can
+//! read ([`Seal`]), and nothing of it goes onto the stick in the open.
+//!
+//! This module neither mounts nor unmounts: [`Exported::sentence`] may be shown once the stick is
+//! unmounted. What a report contains, with a name or without, is decided where it is written.
 
+pub mod age;
 mod names;
 pub mod receipt;
+mod seal;
 mod serial;
 mod source;
 mod stick;
+mod texts;
 pub mod words;
 
+pub use seal::{KEY as SEAL_KEY, Seal};
 pub use serial::serial;
 
 use crate::base::ident::ReportNo;
@@ -35,6 +41,8 @@ pub const FOLDER: &str = "SCANSIDE";
 pub struct Options<'a> {
     /// The reports to write; all finished ones without it.
     pub only: Option<&'a BTreeSet<ReportNo>>,
+    /// Reports go onto the stick sealed, where it is there.
+    pub seal: Option<&'a Seal>,
     /// Called before each file.
     pub progress: &'a mut dyn FnMut(Progress),
 }
@@ -82,6 +90,8 @@ pub struct Exported {
     pub already: Vec<ReportNo>,
     /// Not as their sums say, here on the box. They were not copied.
     pub damaged: Vec<ReportNo>,
+    /// Only the holders of the keys can read them.
+    pub sealed: bool,
 }
 
 /// Why an export ended early; the sentences are [`Cause::sentence`].
@@ -99,6 +109,8 @@ pub enum Cause {
     NoName(ReportNo),
     Stick(io::Error),
     Reports(io::Error),
+    /// Nothing goes onto the stick unsealed instead.
+    Seal(io::Error),
 }
 
 impl fmt::Display for Cause {
@@ -110,7 +122,10 @@ impl fmt::Display for Cause {
 impl std::error::Error for Cause {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Cause::Gone(trouble) | Cause::Stick(trouble) | Cause::Reports(trouble) => Some(trouble),
+            Cause::Gone(trouble)
+            | Cause::Stick(trouble)
+            | Cause::Reports(trouble)
+            | Cause::Seal(trouble) => Some(trouble),
             Cause::NoStick
             | Cause::StickFull { .. }
             | Cause::WriteProtected
@@ -160,7 +175,10 @@ fn export_through(
     options: &mut Options<'_>,
     seams: &Seams<'_>,
 ) -> Result<Exported, ExportError> {
-    let mut done = Exported::default();
+    let mut done = Exported {
+        sealed: options.seal.is_some(),
+        ..Exported::default()
+    };
     match run(reports, stick, options, seams, &mut done) {
         Ok(()) => Ok(done),
         Err(cause) => Err(ExportError { cause, done }),
@@ -176,7 +194,7 @@ fn run(
 ) -> Result<(), Cause> {
     let found = source::finished(reports, options.only).map_err(Cause::Reports)?;
     done.damaged = found.damaged;
-    let stick = stick::Stick::at(stick, seams)?;
+    let stick = stick::Stick::at(stick, options.seal, seams)?;
 
     let of = found.reports.len();
     let mut pending = Vec::new();

@@ -30,18 +30,19 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
-    }
-
-    /// The file of sums as it will be on the stick.
+    /// The file of sums under the names that the files have on a stick.
     pub fn sums(&self) -> String {
-        let mut text = String::new();
-        for file in &self.files {
-            let _ = writeln!(text, "{}  {}", file.sha256, file.name);
-        }
-        text
+        sums_of(self.files.iter().map(|file| (&*file.sha256, &*file.name)))
     }
+}
+
+/// A file of sums: each sum with the name of its file.
+pub fn sums_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (sha256, name) in files {
+        let _ = writeln!(text, "{sha256}  {name}");
+    }
+    text
 }
 
 #[derive(Default)]
@@ -81,7 +82,7 @@ pub fn finished(folder: &Path, only: Option<&BTreeSet<ReportNo>>) -> io::Result<
     Ok(found)
 }
 
-/// The text of a file of sums; an error where it is too long to be one.
+/// A file of sums, or another small text of ours; an error where it is too long to be one.
 pub fn read_sums(path: &Path) -> io::Result<String> {
     let file = fs::File::open(path)?;
     let mut text = String::new();

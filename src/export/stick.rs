@@ -1,7 +1,8 @@
 //! One stick: what is on it, room, and the one way in which a folder is written.
 
-use super::source::{Source, SourceFile, read_sums};
-use super::{Cause, CopiedFile, FOLDER, Phase, names};
+use super::seal::{self, Seal, SealError};
+use super::source::{Source, SourceFile, read_sums, sums_of};
+use super::{Cause, CopiedFile, FOLDER, Phase, names, texts};
 use crate::report::hex;
 use rustix::fs::{Advice, fadvise, fstatvfs, syncfs};
 use rustix::io::Errno;
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// Read and written at once. A FAT cluster has at most 64 KiB.
 const CHUNK: usize = 128 * 1024;
@@ -20,31 +22,6 @@ const MEGABYTE: u64 = 1_000_000;
 
 /// A FAT file ends one byte below 4 GiB.
 const LARGEST_FILE: u64 = u32::MAX as u64;
-
-/// For whoever finds the stick. Lines end as Windows wants them.
-const README: &str = "\
-RESEARCH USE ONLY. Not a medical device. Not for diagnosis, screening or\r
-treatment decisions. Read by a radiologist.\r
-\r
-Each folder here holds one report of a scanside box, named by its number.\r
-\r
-REPORT.PDF   the report to read and print\r
-REPORT.JSN   the same for programs: a JSON text. Names here end in three\r
-             letters; copy it to report.json where a program insists\r
-REPORT.HTM   the same for a browser, in one file; REPORT.CSV one row for a\r
-             spreadsheet\r
-KEY_1.PNG    the key images: the slice, and the slice with the difference map\r
-DICOMDIR     the directory of the DICOM objects beside it: SR (measurements),\r
-             SEG (the region), SC (key images), PDF (the report)\r
-DEIDENT.TXT  what was done to take the patient out of all this\r
-SHA256SUMS   written last\r
-\r
-A folder without SHA256SUMS is incomplete: the stick was removed too early.\r
-So is one for which `sha256sum -c SHA256SUMS` reports a mismatch. Do not use\r
-it; the next export writes the report again into a folder with a letter.\r
-\r
-Treat this stick as you treat patient data.\r
-";
 
 /// What is about to be done to the stick. Tests fail or disturb each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +66,8 @@ impl Seams<'_> {
 pub struct Stick<'a> {
     top: PathBuf,
     ours: PathBuf,
+    /// Everything that is written is sealed by it, where it is there.
+    seal: Option<&'a Seal>,
     seams: &'a Seams<'a>,
 }
 
@@ -112,8 +91,18 @@ impl From<Cause> for WriteError {
     }
 }
 
+impl From<SealError> for WriteError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Source => Self::Source,
+            SealError::Keys(trouble) => Cause::Seal(trouble).into(),
+            SealError::Stick(trouble) => worded(trouble).into(),
+        }
+    }
+}
+
 impl<'a> Stick<'a> {
-    pub fn at(top: &Path, seams: &'a Seams<'a>) -> Result<Self, Cause> {
+    pub fn at(top: &Path, seal: Option<&'a Seal>, seams: &'a Seams<'a>) -> Result<Self, Cause> {
         if !fs::metadata(top).is_ok_and(|facts| facts.is_dir()) {
             return Err(Cause::NoStick);
         }
@@ -124,6 +113,7 @@ impl<'a> Stick<'a> {
             _ => Ok(Self {
                 top: top.to_owned(),
                 ours,
+                seal,
                 seams,
             }),
         }
@@ -148,6 +138,9 @@ impl<'a> Stick<'a> {
 
     /// Whether the folder holds exactly this report. What cannot be read is not the same.
     fn holds(&self, folder: &Path, report: &Source) -> bool {
+        if let Some(seal) = self.seal {
+            return holds_sealed(folder, report, seal);
+        }
         let same_sums = read_sums(&folder.join(names::SUMS)).is_ok_and(|s| s == report.sums());
         same_sums
             && report.files.iter().all(|file| {
@@ -163,14 +156,14 @@ impl<'a> Stick<'a> {
         let top = File::open(&self.top).map_err(worded)?;
         let Room { free, cluster } = (self.seams.room)(&top).map_err(worded)?;
         let clusters = |bytes: u64| bytes.div_ceil(cluster.max(1));
-        let mut needed = clusters(README.len() as u64) + CLUSTERS_PER_FOLDER;
+        let mut needed = clusters(self.readme().len() as u64) + CLUSTERS_PER_FOLDER;
         for report in reports {
-            needed += CLUSTERS_PER_FOLDER + clusters(report.sums().len() as u64);
-            for file in &report.files {
-                if file.bytes > LARGEST_FILE {
+            needed += CLUSTERS_PER_FOLDER;
+            for bytes in self.lengths(report) {
+                if bytes > LARGEST_FILE {
                     return Err(Cause::Stick(io::Error::from(io::ErrorKind::FileTooLarge)));
                 }
-                needed += clusters(file.bytes);
+                needed += clusters(bytes);
             }
         }
         let needed = needed.saturating_mul(cluster);
@@ -180,6 +173,24 @@ impl<'a> Stick<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Lengths of the files that a report has on this stick.
+    fn lengths(&self, report: &Source) -> Vec<u64> {
+        let Some(seal) = self.seal else {
+            let sums = report.sums().len() as u64;
+            let files = report.files.iter().map(|file| file.bytes);
+            return files.chain([sums]).collect();
+        };
+        // Sums have one length, whatever they are.
+        let sum = "0".repeat(64);
+        let text = seal.text(report, &sum);
+        let sums = sums_of([(sum.as_str(), seal::FILE), (&sum, seal::TEXT)]);
+        vec![seal.bytes(report), text.len() as u64, sums.len() as u64]
+    }
+
+    fn readme(&self) -> String {
+        texts::readme(self.seal.map(Seal::recipients))
     }
 
     /// Our folder, and the text for whoever finds the stick.
@@ -200,9 +211,7 @@ impl<'a> Stick<'a> {
             Ok(_) => fs::remove_file(&readme)?,
             Err(_) => {}
         }
-        let mut file = self.create(&readme)?;
-        self.append(&mut file, &readme, README.as_bytes())?;
-        self.sync(&file, &readme)
+        self.write_text(&readme, &self.readme())
     }
 
     /// Writes and verifies one report. The folder is removed when that fails.
@@ -223,7 +232,7 @@ impl<'a> Stick<'a> {
         written.map_err(|error| match error {
             // Somebody else filled the stick meanwhile, or its clusters are larger than it says.
             WriteError::Stick(Cause::StickFull { .. }) => Cause::StickFull {
-                needed_mb: report.bytes().div_ceil(MEGABYTE),
+                needed_mb: (self.lengths(report).iter().sum::<u64>()).div_ceil(MEGABYTE),
             }
             .into(),
             other => other,
@@ -236,15 +245,15 @@ impl<'a> Stick<'a> {
         report: &Source,
         phase: &mut dyn FnMut(Phase),
     ) -> Result<Vec<CopiedFile>, WriteError> {
-        for file in &report.files {
-            phase(Phase::Copying);
-            self.copy(file, &folder.join(&file.name))?;
-        }
-        let sums = report.sums();
+        let copied = match self.seal {
+            Some(seal) => self.write_sealed(seal, report, folder, phase)?,
+            None => self.copy_all(report, folder, phase)?,
+        };
+        let sums = sums_of(copied.iter().map(|file| (&*file.sha256, &*file.name)));
         let sums_path = folder.join(names::SUMS);
         self.settle(folder, &sums_path, &sums).map_err(worded)?;
 
-        for file in &report.files {
+        for file in &copied {
             phase(Phase::Checking);
             let hash = self.read_back(&folder.join(&file.name)).map_err(worded)?;
             if hash != file.sha256 {
@@ -255,12 +264,68 @@ impl<'a> Stick<'a> {
         if hash != hex(&Sha256::digest(&sums)) {
             return Err(Cause::OtherBytes.into());
         }
+        Ok(copied)
+    }
+
+    /// The files as they are.
+    fn copy_all(
+        &self,
+        report: &Source,
+        folder: &Path,
+        phase: &mut dyn FnMut(Phase),
+    ) -> Result<Vec<CopiedFile>, WriteError> {
+        for file in &report.files {
+            phase(Phase::Copying);
+            self.copy(file, &folder.join(&file.name))?;
+        }
         let copied = report.files.iter().map(|file| CopiedFile {
             name: file.name.clone(),
             sha256: file.sha256.clone(),
             bytes: file.bytes,
         });
         Ok(copied.collect())
+    }
+
+    /// The files as one that is sealed, and the text that says for whom.
+    fn write_sealed(
+        &self,
+        seal: &Seal,
+        report: &Source,
+        folder: &Path,
+        phase: &mut dyn FnMut(Phase),
+    ) -> Result<Vec<CopiedFile>, WriteError> {
+        let path = folder.join(seal::FILE);
+        let file = self.create(&path).map_err(worded)?;
+        // The stick's own time, which open files would have there.
+        let made = file.metadata().and_then(|facts| facts.modified());
+        let made = made.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let sink = Sink {
+            stick: self,
+            path: &path,
+            file,
+            hasher: Sha256::new(),
+            bytes: 0,
+        };
+        let seconds = made.map_or(0, |made| made.as_secs());
+        let sink = seal.pack(report, seconds, sink, &mut || phase(Phase::Copying))?;
+        self.sync(&sink.file, &path).map_err(worded)?;
+        let sha256 = hex(&sink.hasher.finalize());
+
+        let text = seal.text(report, &sha256);
+        let path = folder.join(seal::TEXT);
+        self.write_text(&path, &text).map_err(worded)?;
+        Ok(vec![
+            CopiedFile {
+                name: seal::FILE.into(),
+                sha256,
+                bytes: sink.bytes,
+            },
+            CopiedFile {
+                name: seal::TEXT.into(),
+                sha256: hex(&Sha256::digest(&text)),
+                bytes: text.len() as u64,
+            },
+        ])
     }
 
     /// Copies a file of the box and holds it against its sum on the way.
@@ -289,16 +354,19 @@ impl<'a> Stick<'a> {
 
     /// The sums, last; then everything of this file system to the stick.
     fn settle(&self, folder: &Path, path: &Path, sums: &str) -> io::Result<()> {
-        let mut file = self.create(path)?;
-        self.append(&mut file, path, sums.as_bytes())?;
-        self.sync(&file, path)?;
-        drop(file);
+        self.write_text(path, sums)?;
         for folder in [folder, &self.ours, &self.top] {
             self.sync(&File::open(folder)?, folder)?;
         }
         (self.seams.before)(Step::SyncAll, folder)?;
         syncfs(File::open(folder)?)?;
         Ok(())
+    }
+
+    fn write_text(&self, path: &Path, text: &str) -> io::Result<()> {
+        let mut file = self.create(path)?;
+        self.append(&mut file, path, text.as_bytes())?;
+        self.sync(&file, path)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
@@ -337,6 +405,49 @@ impl<'a> Stick<'a> {
             let _ = ours.sync_all();
         }
     }
+}
+
+/// A file on the stick that is summed while it is written.
+struct Sink<'a> {
+    stick: &'a Stick<'a>,
+    path: &'a Path,
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stick.append(&mut self.file, self.path, bytes)?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a folder holds this report, sealed by this box for the same keys. Its text says what sum the
+/// sealed file has, under the mark that nobody else can make.
+fn holds_sealed(folder: &Path, report: &Source, seal: &Seal) -> bool {
+    let Ok(sums) = read_sums(&folder.join(names::SUMS)) else {
+        return false;
+    };
+    let Some((sha256, _)) = sums.split_once("  ") else {
+        return false;
+    };
+    let text = seal.text(report, sha256);
+    let expected = [
+        (sha256, seal::FILE),
+        (&hex(&Sha256::digest(&text)), seal::TEXT),
+    ];
+    let path = folder.join(seal::FILE);
+    sums == sums_of(expected)
+        && read_sums(&folder.join(seal::TEXT)).is_ok_and(|there| there == text)
+        && fs::symlink_metadata(&path).is_ok_and(|f| f.is_file() && f.len() == seal.bytes(report))
+        && read_and_hash(&path).is_ok_and(|hash| hash == sha256)
 }
 
 /// The sum of a file, read from the medium and not from the cache.

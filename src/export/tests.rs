@@ -1,5 +1,7 @@
 //! Whole exports into a folder of the test's own, with a stick that fails where we want it to.
 
+use super::age::Recipient;
+use super::age::tests::Identity;
 use super::stick::{Room, Step};
 use super::*;
 use crate::report::sums;
@@ -9,11 +11,19 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::PathBuf;
 
+mod sealed;
+
+use sealed::nothing_is_open;
+
 struct Bench {
     _folder: tempfile::TempDir,
     reports: PathBuf,
     stick: PathBuf,
+    seal: Option<Seal>,
 }
+
+/// Whether sticks are sealed, for what must hold either way.
+const BOTH: [bool; 2] = [false, true];
 
 impl Bench {
     /// A box with reports of these numbers, and an empty stick.
@@ -22,6 +32,7 @@ impl Bench {
         let bench = Self {
             reports: folder.path().join("reports"),
             stick: folder.path().join("stick"),
+            seal: None,
             _folder: folder,
         };
         fs::create_dir_all(&bench.reports).unwrap();
@@ -30,6 +41,19 @@ impl Bench {
             bench.report(*number, &format!("report {number}"));
         }
         bench
+    }
+
+    /// The same, with sticks that are sealed for somebody, or not.
+    fn of(numbers: &[u32], sealed: bool) -> Self {
+        let mut bench = Self::new(numbers);
+        if sealed {
+            bench.seal_for(&[Identity::draw().recipient()]);
+        }
+        bench
+    }
+
+    fn seal_for(&mut self, recipients: &[Recipient]) {
+        self.seal = Seal::new(recipients, &[3; SEAL_KEY]);
     }
 
     fn report(&self, number: u32, text: &str) {
@@ -57,6 +81,7 @@ impl Bench {
     fn export_through(&self, seams: &Seams<'_>) -> Result<Exported, ExportError> {
         let mut options = Options {
             only: None,
+            seal: self.seal.as_ref(),
             progress: &mut |_| {},
         };
         export_through(&self.reports, &self.stick, &mut options, seams)
@@ -122,18 +147,20 @@ fn reports_arrive_with_short_names_and_sums() {
 
 #[test]
 fn a_second_export_writes_nothing() {
-    let bench = Bench::new(&[1, 2]);
-    bench.export().unwrap();
-    let seams = Seams {
-        before: &|step, path| panic!("{step:?} {path:?}"),
-        ..Seams::real()
-    };
-    let again = bench.export_through(&seams).unwrap();
-    assert_eq!(again.already, [ReportNo(1), ReportNo(2)]);
-    assert_eq!(
-        again.sentence(Language::English),
-        "SAFE TO REMOVE. No new report: 2 reports were there before."
-    );
+    for sealed in BOTH {
+        let bench = Bench::of(&[1, 2], sealed);
+        bench.export().unwrap();
+        let seams = Seams {
+            before: &|step, path| panic!("{step:?} {path:?}"),
+            ..Seams::real()
+        };
+        let again = bench.export_through(&seams).unwrap();
+        assert_eq!(again.already, [ReportNo(1), ReportNo(2)]);
+        let said = again.sentence(Language::English);
+        let words = "SAFE TO REMOVE. No new report: 2 reports were there before.";
+        assert!(said.starts_with(words), "{said}");
+        assert_eq!(said.contains("Sealed"), sealed, "{said}");
+    }
 }
 
 #[test]
@@ -145,6 +172,7 @@ fn only_the_wanted_ones_and_only_finished_ones() {
     let mut seen = Vec::new();
     let mut options = Options {
         only: Some(&only),
+        seal: None,
         progress: &mut |progress| seen.push((progress.phase, progress.report)),
     };
     export(&bench.reports, &bench.stick, &mut options).unwrap();
@@ -170,22 +198,26 @@ fn a_folder_that_was_cut_off_is_left_alone_and_the_next_letter_taken() {
 
 #[test]
 fn a_whole_folder_of_another_box_is_not_touched() {
-    let bench = Bench::new(&[5]);
-    bench.export().unwrap();
-    bench.report(5, "the other box's patient");
-    assert_eq!(bench.export().unwrap().copied[0].folder, "R000005A");
-    assert!(bench.whole("R000005") && bench.whole("R000005A"));
+    for sealed in BOTH {
+        let bench = Bench::of(&[5], sealed);
+        bench.export().unwrap();
+        bench.report(5, "the other box's patient");
+        assert_eq!(bench.export().unwrap().copied[0].folder, "R000005A");
+        assert!(bench.whole("R000005") && bench.whole("R000005A"));
+    }
 }
 
 #[test]
 fn a_flipped_byte_on_the_stick_makes_a_folder_count_as_damaged() {
-    let bench = Bench::new(&[5]);
-    bench.export().unwrap();
-    let picture = bench.on_stick("R000005/KEY_1.PNG");
-    let mut bytes = fs::read(&picture).unwrap();
-    bytes[150_000] ^= 1;
-    fs::write(&picture, bytes).unwrap();
-    assert_eq!(bench.export().unwrap().copied[0].folder, "R000005A");
+    for (sealed, file) in [(false, "R000005/KEY_1.PNG"), (true, "R000005/REPORT.AGE")] {
+        let bench = Bench::of(&[5], sealed);
+        bench.export().unwrap();
+        let picture = bench.on_stick(file);
+        let mut bytes = fs::read(&picture).unwrap();
+        bytes[150_000] ^= 1;
+        fs::write(&picture, bytes).unwrap();
+        assert_eq!(bench.export().unwrap().copied[0].folder, "R000005A");
+    }
 }
 
 #[test]
@@ -239,18 +271,20 @@ fn a_stick_that_fills_up_keeps_what_was_whole() {
 
 #[test]
 fn a_stick_that_lies_is_found_out() {
-    let bench = Bench::new(&[1]);
-    let error = bench.export_failing(&|step, path| {
-        if step == Step::ReadBack && path.ends_with("REPORT.PDF") {
-            let mut bytes = fs::read(path)?;
-            bytes[0] ^= 0x80;
-            fs::write(path, bytes)?;
-        }
-        Ok(())
-    });
-    assert!(matches!(error.cause, Cause::OtherBytes));
-    assert!(error.to_string().ends_with("Nothing was exported."));
-    assert!(bench.folders().is_empty());
+    for file in ["REPORT.PDF", "REPORT.AGE", "SEALED.TXT"] {
+        let bench = Bench::of(&[1], file != "REPORT.PDF");
+        let error = bench.export_failing(&|step, path| {
+            if step == Step::ReadBack && path.ends_with(file) {
+                let mut bytes = fs::read(path)?;
+                bytes[0] ^= 0x80;
+                fs::write(path, bytes)?;
+            }
+            Ok(())
+        });
+        assert!(matches!(error.cause, Cause::OtherBytes));
+        assert!(error.to_string().ends_with("Nothing was exported."));
+        assert!(bench.folders().is_empty());
+    }
 }
 
 #[test]
@@ -274,44 +308,49 @@ fn each_kind_of_failure_has_its_sentence() {
 
 #[test]
 fn a_damaged_report_of_the_box_does_not_stop_the_others() {
-    let bench = Bench::new(&[1, 2, 3]);
-    fs::write(bench.reports.join("R000002/report.pdf"), "%PDF other").unwrap();
-    fs::write(bench.reports.join("R000001/SHA256SUMS"), "nonsense").unwrap();
-    let exported = bench.export().unwrap();
-    assert_eq!(bench.folders(), ["R000003"]);
-    assert_eq!(exported.damaged, [ReportNo(1), ReportNo(2)]);
-    assert!(
-        exported
-            .sentence(Language::English)
-            .contains("Report R000002 is damaged on this box")
-    );
+    for sealed in BOTH {
+        let bench = Bench::of(&[1, 2, 3], sealed);
+        fs::write(bench.reports.join("R000002/report.pdf"), "%PDF other").unwrap();
+        fs::write(bench.reports.join("R000001/SHA256SUMS"), "nonsense").unwrap();
+        let exported = bench.export().unwrap();
+        assert_eq!(bench.folders(), ["R000003"]);
+        assert_eq!(exported.damaged, [ReportNo(1), ReportNo(2)]);
+        assert!(
+            exported
+                .sentence(Language::English)
+                .contains("Report R000002 is damaged on this box")
+        );
+    }
 }
 
 #[test]
 fn the_sums_are_written_last_and_read_back_after_the_sync() {
-    let bench = Bench::new(&[1]);
-    let steps = RefCell::new(Vec::new());
-    let seams = Seams {
-        before: &|step, path| {
-            steps.borrow_mut().push((step, path.to_owned()));
-            Ok(())
-        },
-        ..Seams::real()
-    };
-    bench.export_through(&seams).unwrap();
-    let steps = steps.into_inner();
-    let at = |step: Step, name: &str| {
-        let found = steps
-            .iter()
-            .position(|(s, p)| *s == step && p.ends_with(name));
-        found.unwrap_or_else(|| panic!("{step:?} {name}"))
-    };
-    let sums = at(Step::Create, "SHA256SUMS");
-    for name in ["REPORT.PDF", "REPORT.JSN", "KEY_1.PNG"] {
-        assert!(at(Step::Sync, name) < sums);
-        assert!(at(Step::ReadBack, name) > at(Step::SyncAll, "R000001"));
+    let open: &[&str] = &["REPORT.PDF", "REPORT.JSN", "KEY_1.PNG"];
+    for (sealed, names) in [(false, open), (true, &["REPORT.AGE", "SEALED.TXT"])] {
+        let bench = Bench::of(&[1], sealed);
+        let steps = RefCell::new(Vec::new());
+        let seams = Seams {
+            before: &|step, path| {
+                steps.borrow_mut().push((step, path.to_owned()));
+                Ok(())
+            },
+            ..Seams::real()
+        };
+        bench.export_through(&seams).unwrap();
+        let steps = steps.into_inner();
+        let at = |step: Step, name: &str| {
+            let found = steps
+                .iter()
+                .position(|(s, p)| *s == step && p.ends_with(name));
+            found.unwrap_or_else(|| panic!("{step:?} {name}"))
+        };
+        let sums = at(Step::Create, "SHA256SUMS");
+        for name in names {
+            assert!(at(Step::Sync, name) < sums);
+            assert!(at(Step::ReadBack, name) > at(Step::SyncAll, "R000001"));
+        }
+        assert!(at(Step::Sync, "SHA256SUMS") < at(Step::SyncAll, "R000001"));
     }
-    assert!(at(Step::Sync, "SHA256SUMS") < at(Step::SyncAll, "R000001"));
 }
 
 /// Fails at every single step in turn, with and without the chance to clean up (a stick that is
@@ -319,46 +358,53 @@ fn the_sums_are_written_last_and_read_back_after_the_sync() {
 /// export brings everything.
 #[test]
 fn a_failure_at_any_step_leaves_nothing_that_looks_whole_and_is_not() {
-    let counted = Cell::new(0);
-    let bench = Bench::new(&[1, 2]);
-    let seams = Seams {
-        before: &|_, _| {
-            counted.set(counted.get() + 1);
-            Ok(())
-        },
-        ..Seams::real()
-    };
-    bench.export_through(&seams).unwrap();
-    assert!(counted.get() > 40, "{} steps", counted.get());
-
-    for fail_at in 0..counted.get() {
-        for pulled in [false, true] {
-            let bench = Bench::new(&[1, 2]);
-            let step = Cell::new(0);
-            let error = bench.export_failing(&|_, _| {
-                let now = step.replace(step.get() + 1);
-                if now == fail_at || (pulled && now > fail_at) {
-                    return Err(Errno::IO.into());
-                }
+    for sealed in BOTH {
+        let counted = Cell::new(0);
+        let seams = Seams {
+            before: &|_, _| {
+                counted.set(counted.get() + 1);
                 Ok(())
-            });
-            for copied in &error.done.copied {
-                assert!(bench.whole(&copied.folder), "step {fail_at}");
-            }
-            let left = bench.folders();
-            if !pulled {
-                assert_eq!(
-                    left.len(),
-                    error.done.copied.len(),
-                    "step {fail_at}: {left:?}"
-                );
-            }
-            let exported = bench.export().unwrap();
-            assert_eq!(exported.copied.len() + exported.already.len(), 2);
-            for copied in &exported.copied {
-                assert!(bench.whole(&copied.folder));
+            },
+            ..Seams::real()
+        };
+        Bench::of(&[1, 2], sealed).export_through(&seams).unwrap();
+        assert!(counted.get() > 40, "{} steps", counted.get());
+        for fail_at in 0..counted.get() {
+            for pulled in [false, true] {
+                fails_at(fail_at, pulled, sealed);
             }
         }
+    }
+}
+
+fn fails_at(fail_at: usize, pulled: bool, sealed: bool) {
+    let bench = Bench::of(&[1, 2], sealed);
+    let step = Cell::new(0);
+    let error = bench.export_failing(&|_, _| {
+        let now = step.replace(step.get() + 1);
+        if now == fail_at || (pulled && now > fail_at) {
+            return Err(Errno::IO.into());
+        }
+        Ok(())
+    });
+    for copied in &error.done.copied {
+        assert!(bench.whole(&copied.folder), "step {fail_at}");
+    }
+    let left = bench.folders();
+    if !pulled {
+        assert_eq!(
+            left.len(),
+            error.done.copied.len(),
+            "step {fail_at}: {left:?}"
+        );
+    }
+    let exported = bench.export().unwrap();
+    assert_eq!(exported.copied.len() + exported.already.len(), 2);
+    for copied in &exported.copied {
+        assert!(bench.whole(&copied.folder));
+    }
+    if sealed {
+        nothing_is_open(&bench);
     }
 }
 
@@ -383,6 +429,7 @@ fn two_sticks_are_written_at_once() {
         };
         let mut options = Options {
             only: None,
+            seal: None,
             progress: &mut |_| {},
         };
         export_through(&bench.reports, stick, &mut options, &seams).unwrap()
@@ -396,6 +443,7 @@ fn two_sticks_are_written_at_once() {
     let second = Bench {
         stick: other,
         reports: bench.reports.clone(),
+        seal: None,
         _folder: tempfile::tempdir().unwrap(),
     };
     for folder in ["R000001", "R000002", "R000003"] {

@@ -4,13 +4,16 @@
 
 use crate::base::disk::{Disk as _, RealDisk};
 use crate::board::{Board, Celsius, Heat};
-use crate::status::page;
+use crate::status::page::{self, Ailment};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel tells.
 pub const SYS: &str = "/sys";
+
+/// Longest word of the kernel for a controller's state.
+const LONGEST_STATE: usize = 40;
 
 /// Thermal zones that are looked through for one of the board's.
 const ZONES: usize = 64;
@@ -70,9 +73,77 @@ pub fn disk(folder: &Path, sys: &Path) -> page::Disk {
     };
     if let Some(device) = device {
         let name = device.file_name().unwrap_or_default().to_string_lossy();
-        found.errors = number(&sys.join("fs/ext4").join(&*name).join("errors_count"));
+        let ext4 = sys.join("fs/ext4").join(&*name);
+        found.errors = number(&ext4.join("errors_count"));
+        let written: Option<u64> = number(&ext4.join("lifetime_write_kbytes"));
+        found.written_gb = written.map(|kib| kib.saturating_mul(1024) / 1_000_000_000);
         found.worn_percent = worn(&device);
+        found.ailments.extend(reserve(&device));
+        found.ailments.extend(controller(&device));
         found.name = name.into_owned();
+    }
+    found
+}
+
+/// A file of the disk behind a partition.
+fn of_disk(device: &Path, name: &str) -> Option<PathBuf> {
+    let places = device.ancestors().take(4);
+    let mut files = places.map(|folder| folder.join("device").join(name));
+    files.find(|file| file.is_file())
+}
+
+/// The blocks in reserve of an eMMC (JEDEC 84-B51, EXT_CSD 267): 1 is normal, 2 four fifths used, 3 urgent.
+fn reserve(device: &Path) -> Option<Ailment> {
+    match text(&of_disk(device, "pre_eol_info")?)?.as_str() {
+        "0x02" => Some(Ailment::ReserveLow),
+        "0x03" => Some(Ailment::ReserveGone),
+        _ => None,
+    }
+}
+
+/// What the kernel tells of an NVMe disk without root's rights: whether its controller is at work, and its
+/// temperature beside the limit that it names. Its wear is not told so.
+fn controller(device: &Path) -> Vec<Ailment> {
+    let Some(file) = of_disk(device, "state") else {
+        return Vec::new();
+    };
+    let disk = file.parent().unwrap_or(device).to_owned();
+    // Other kinds of disks have such a file too, and other words in it.
+    let is_nvme = fs::canonicalize(&disk).is_ok_and(|disk| {
+        let name = disk
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        name.starts_with("nvme")
+    });
+    if !is_nvme {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if let Some(state) = text(&file).filter(|state| state != "live") {
+        let state = state
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST_STATE);
+        found.push(Ailment::Controller(state.collect()));
+    }
+    let folders = fs::read_dir(&disk).into_iter().flatten().flatten();
+    let mut places = folders.map(|entry| entry.path()).filter(|path| {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        name.starts_with("hwmon") && path.join("temp1_input").is_file()
+    });
+    if let Some(place) = places.next()
+        && let Some(milli) = number::<i32>(&place.join("temp1_input"))
+        && let Some(limit) = number::<i32>(&place.join("temp1_max"))
+        && limit > 0
+        && milli >= limit
+    {
+        found.push(Ailment::Hot(milli / 1000));
     }
     found
 }
@@ -80,12 +151,7 @@ pub fn disk(folder: &Path, sys: &Path) -> page::Disk {
 /// How much of an eMMC's life is used: two estimates in steps of ten percent, the worse of which
 /// counts (JEDEC 84-B51, EXT_CSD 268 and 269).
 fn worn(device: &Path) -> Option<u8> {
-    let file = device
-        .ancestors()
-        .take(4)
-        .map(|folder| folder.join("device/life_time"))
-        .find(|file| file.is_file())?;
-    let text = text(&file)?;
+    let text = text(&of_disk(device, "life_time")?)?;
     let steps = text
         .split_whitespace()
         .filter_map(|part| u8::from_str_radix(part.trim_start_matches("0x"), 16).ok());
@@ -183,6 +249,59 @@ pub(super) mod tests {
         let known = disk(folder.path(), sys.path());
         assert_eq!(known.name, "mmcblk0p3");
         assert_eq!((known.errors, known.worn_percent), (Some(2), Some(90)));
+    }
+
+    #[test]
+    fn an_emmc_tells_of_its_reserve() {
+        let (sys, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        name_disk(sys.path(), folder.path(), "mmcblk0p3");
+        for (said, ailments) in [
+            ("0x01\n", vec![]),
+            ("0x02\n", vec![Ailment::ReserveLow]),
+            ("0x03\n", vec![Ailment::ReserveGone]),
+            ("0x00\n", vec![]),
+        ] {
+            put(sys.path(), "devices/block/device/pre_eol_info", said);
+            assert_eq!(disk(folder.path(), sys.path()).ailments, ailments, "{said}");
+        }
+    }
+
+    /// The tree of kernel 6.1: the disk's `device` is a link to the controller, which has the hwmon.
+    #[test]
+    fn an_nvme_disk_tells_of_its_controller_and_its_heat() {
+        let (sys, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        name_disk(sys.path(), folder.path(), "nvme0n1p2");
+        put(sys.path(), "fs/ext4/nvme0n1p2/errors_count", "0\n");
+        put(
+            sys.path(),
+            "fs/ext4/nvme0n1p2/lifetime_write_kbytes",
+            "5859375\n",
+        );
+        let nvme = "devices/pci/nvme/nvme0";
+        put(sys.path(), &format!("{nvme}/state"), "live\n");
+        put(sys.path(), &format!("{nvme}/hwmon2/temp1_input"), "41850\n");
+        put(sys.path(), &format!("{nvme}/hwmon2/temp1_max"), "83850\n");
+        let link = sys.path().join("devices/block/device");
+        std::os::unix::fs::symlink(sys.path().join(nvme), link).unwrap();
+        let seen = || disk(folder.path(), sys.path());
+        assert_eq!((seen().errors, seen().written_gb), (Some(0), Some(6)));
+        assert_eq!(seen().ailments, []);
+        put(sys.path(), &format!("{nvme}/hwmon2/temp1_input"), "84850\n");
+        assert_eq!(seen().ailments, [Ailment::Hot(84)]);
+        put(sys.path(), &format!("{nvme}/state"), "dead\n");
+        let dead = Ailment::Controller("dead".into());
+        assert_eq!(seen().ailments, [dead, Ailment::Hot(84)]);
+        // No limit of its own is no limit of ours.
+        put(sys.path(), &format!("{nvme}/hwmon2/temp1_max"), "0\n");
+        assert_eq!(seen().ailments.len(), 1);
+    }
+
+    #[test]
+    fn the_word_of_another_kind_of_disk_is_not_an_nvmes() {
+        let (sys, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        name_disk(sys.path(), folder.path(), "sda1");
+        put(sys.path(), "devices/block/device/state", "running\n");
+        assert_eq!(disk(folder.path(), sys.path()).ailments, []);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! [`retention`] removes images that are past their time, [`receipts`] takes in what was exported,
 //! [`aside`] writes the service page, [`backup`] takes the box along and brings it back, [`checkup`] says
 //! what is wrong with it, [`selftest`] sends phantoms the whole way, [`updates`] tries models that were
-//! brought, [`software`] brings whole systems, [`words`] has what the service says in the
+//! brought, [`software`] brings whole systems, [`once`] is what is drawn once for a box, [`words`] has what the service says in the
 //! languages of the box, [`metrics`] tells figures to a monitoring system, [`collector`] tells the audit trail and
 //! [`fleet`] results to others, [`trail`] keeps the last events for a crash, and [`desk`] is its loop, in
 //! which everything that can wake it is one closed enum.
@@ -33,6 +33,7 @@ mod keeper;
 mod knocks;
 mod measure;
 mod metrics;
+pub mod once;
 mod pictures;
 pub mod receipts;
 mod results;
@@ -52,5 +53,5 @@ pub mod worker;
 pub use callers::{LEARN_FOR, begin_learning, end_learning};
 pub use commitment::MOST_RESERVED_PERCENT;
 pub use early::{Plane, Ready};
-pub use run::{Note, Options, ServeError, Stop, StopSwitch, serve, stop_switch};
+pub use run::{Note, Options, ServeError, Stop, StopSwitch, seal_key, serve, stop_switch};
 pub use trail::last_events;

@@ -11,6 +11,7 @@ use super::commitment::Promiser;
 use super::desk::{Desk, Event, Job};
 use super::early::Early;
 use super::keeper::{SpoolAndStore, row};
+use super::once;
 use super::retention;
 use super::software::trial;
 use super::starting::Starting;
@@ -20,6 +21,7 @@ use super::wall::Scene;
 use super::worker::{Done, Trusted, Worker};
 use crate::base::disk::{self, RealDisk};
 use crate::config::{Config, ConfigError};
+use crate::export::SEAL_KEY;
 use crate::infer::{Bundle, Model, Progress};
 use crate::reception::prescan::Limits;
 use crate::reception::tls::{Ends, Identity, TlsError};
@@ -127,6 +129,14 @@ fn note_start(config: &Config, store: &Store) -> Result<(), StoreError> {
     store.audit_start(software, &settings, super::clock::now_ms())
 }
 
+/// The key by which the box knows sealed reports on a stick as its own.
+///
+/// # Errors
+/// Where it is not there yet and cannot be kept.
+pub fn seal_key(config: &Config) -> io::Result<[u8; SEAL_KEY]> {
+    once::once(&config.state, "seal.key")
+}
+
 /// Runs the box until it is told to stop.
 ///
 /// # Errors
@@ -138,6 +148,10 @@ pub fn serve(mut config: Config, options: Options) -> Result<(), ServeError> {
     }
     for folder in [config.reports(), config.stick_reports()] {
         disk::settle_folder(&RealDisk, &folder).map_err(state)?;
+    }
+    if !config.export.recipients.is_empty() {
+        // The exporter may write no file here, and finds it.
+        seal_key(&config).map_err(state)?;
     }
     let (doors, ends) = open_doors(&config, options.listeners)?;
     let (address, secure) = addresses(&config, &doors)?;

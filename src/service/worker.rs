@@ -5,6 +5,7 @@
 
 use super::analyse::{Analysis, Images, analyse, analyse_with};
 use super::early::Early;
+use super::once::once;
 use super::selftest::{self, Tested};
 use super::source::source;
 use super::{clock, files, said, words};
@@ -362,28 +363,14 @@ impl Worker {
     }
 
     /// The key of the replacement UIDs in de-identified reports: made once, never leaves the box.
-    fn secret(&self) -> io::Result<Vec<u8>> {
-        self.once("deidentify.key", 32)
+    fn secret(&self) -> io::Result<[u8; 32]> {
+        once(&self.config.state, "deidentify.key")
     }
 
     /// The serial number of this box in DICOM objects: drawn once, so that it names no hardware.
     fn serial(&self) -> io::Result<String> {
-        Ok(report::hex(&self.once("serial", 6)?).to_uppercase())
-    }
-
-    /// Random bytes that are drawn at the first use and kept.
-    fn once(&self, name: &str, length: usize) -> io::Result<Vec<u8>> {
-        let path = self.config.state.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) if bytes.len() == length => Ok(bytes),
-            _ => {
-                let mut bytes = vec![0; length];
-                let mut random = std::fs::File::open("/dev/urandom")?;
-                io::Read::read_exact(&mut random, &mut bytes)?;
-                disk::write_whole(&disk::RealDisk, &path, &bytes)?;
-                Ok(bytes)
-            }
-        }
+        let bytes: [u8; 6] = once(&self.config.state, "serial")?;
+        Ok(report::hex(&bytes).to_uppercase())
     }
 }
 

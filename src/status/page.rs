@@ -69,6 +69,37 @@ pub struct Disk {
     pub read_only: bool,
     /// Wear of an eMMC, in percent.
     pub worn_percent: Option<u8>,
+    /// What the medium itself complains of.
+    #[serde(default)]
+    pub ailments: Vec<Ailment>,
+    /// Written to the file system since it was made, in gigabytes.
+    #[serde(default)]
+    pub written_gb: Option<u64>,
+}
+
+/// What is wrong with a disk by its own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ailment {
+    /// Four fifths of the blocks in reserve are used up (eMMC).
+    ReserveLow,
+    /// Hardly any are left.
+    ReserveGone,
+    /// The controller of an NVMe disk is not at work; what the kernel calls its state.
+    Controller(String),
+    /// An NVMe disk is at the limit that it names for itself, in degrees.
+    Hot(i32),
+}
+
+impl Ailment {
+    /// Whether the disk has to go, and not only to be watched.
+    #[must_use]
+    pub fn is_grave(&self) -> bool {
+        match self {
+            Self::ReserveGone | Self::Controller(_) => true,
+            Self::ReserveLow | Self::Hot(_) => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

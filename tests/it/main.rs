@@ -30,6 +30,7 @@ mod reception;
 mod report;
 mod results;
 mod screen;
+mod sealed;
 mod secure_box;
 mod selftest;
 mod software;

@@ -333,6 +333,7 @@ fn no_telling_string_is_in_any_exported_byte() {
         std::fs::create_dir(&stick).unwrap();
         let mut options = scanside::export::Options {
             only: None,
+            seal: None,
             progress: &mut |_| {},
         };
         scanside::export::export(&reports, &stick, &mut options).unwrap();

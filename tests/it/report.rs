@@ -508,6 +508,7 @@ fn sha256sum_accepts_the_folders_on_box_and_stick() {
     }
     let mut options = Options {
         only: None,
+        seal: None,
         progress: &mut |_| {},
     };
     let exported = export::export(&reports, &stick, &mut options).unwrap();

@@ -2,7 +2,7 @@
 
 Beside the stages: `experiment` (the papers' experiments) and `import-keras` (published weights).
 
-Stages: cohort, lungs, denoise, quantize, cubes, cnn, bundle; `all` runs them in this order. Each
+Stages: cohort, lungs, denoise, quantize, aware, cubes, cnn, bundle; `all` runs them in this order. Each
 stage finds what the earlier ones left in the work folder and goes on where it was stopped.
 """
 
@@ -18,7 +18,7 @@ import torch
 
 from . import bundle, classify, cohort, cubes, denoise, splits
 
-STAGES = ("cohort", "lungs", "denoise", "quantize", "cubes", "cnn", "bundle")
+STAGES = ("cohort", "lungs", "denoise", "quantize", "aware", "cubes", "cnn", "bundle")
 
 # Sentences for the report, whatever the numbers say.
 LIMITS = [
@@ -49,6 +49,8 @@ def options():
     ap.add_argument("--start", help="checkpoint of BCDU-Net, or the bcdu.onnx of a bundle, to start the denoiser from")
     ap.add_argument("--cnn-start", help="cnn.onnx of a bundle to start the 3D CNN from; goes with --cnn-steps 0")
     ap.add_argument("--calibration", type=int, default=64, help="slices that choose the ranges of int8")
+    ap.add_argument("--aware-steps", type=int, default=300, help="steps in which the int8 network learns to answer as its fp32 weights do; 0: none")
+    ap.add_argument("--aware-minutes", type=float, help="stop there even if steps are left")
     ap.add_argument("--z-policy", default="native", choices=("native", "iso1"), help="slices as acquired, or one per millimetre")
     ap.add_argument("--inserts", type=int, default=60, help="training cubes with simulated findings per class")
     ap.add_argument("--exact", type=int, help="test phantoms per class judged on every slice (default: all)")
@@ -81,6 +83,8 @@ def run(stage, a):
         denoise.train(work, "denoise", a.denoise_steps, a.seed, a.denoise_rate, published=a.published_noise, minutes=a.denoise_minutes, start=start)
     elif stage == "quantize":
         bundle.quantize_bcdu(work, work / "denoise.pt", a.size, number=a.calibration)
+    elif stage == "aware" and a.aware_steps:
+        bundle.aware_bcdu(work, work / "denoise.pt", a.size, a.aware_steps, a.calibration, a.aware_minutes)
     elif stage == "cubes":
         made = cubes.plan(work, a.inserts, a.exact, seed=a.seed)
         cubes.build(work, work / "export" / "bcdu.onnx", made, deadline(a.cube_minutes), a.jobs, a.scanside)

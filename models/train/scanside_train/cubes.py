@@ -28,6 +28,8 @@ from . import cohort, lesions, lungs, quantize, resample
 DEPTH = 50
 # Distance of a training cube's slices in mm, drawn between these. Thicker ones stay as they are.
 APART = (3.0, 5.0)
+# The plain input of the ablation: what stands for zero, and its gain.
+PLAIN_ZERO, PLAIN_GAIN = 0.4, 0.1
 # Real studies of the training split that are judged too, per class.
 SEEN = 3
 
@@ -121,8 +123,9 @@ def reconstruct(session, v):
 
 
 def difference_cube(session, v):
-    """Input minus reconstruction on 50 slices; without a session the plain input, for the ablation."""
-    return resample.along_z(v - reconstruct(session, v) if session else v, DEPTH)
+    """Input minus reconstruction on 50 slices; without a session the plain input, for the ablation. That is brought
+    to the size of a difference, or the CNN, whose first filters wait for hundredths, dies of it."""
+    return resample.along_z(v - reconstruct(session, v) if session else PLAIN_GAIN * (v - PLAIN_ZERO), DEPTH)
 
 
 def plan(work, train_inserts, exact_per_class=None, asis=1, seed=1):

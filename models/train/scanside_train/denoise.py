@@ -35,7 +35,7 @@ PUBLISHED_SHARE = 0.25
 class Slices:
     """Clean slices of the training controls, drawn with augmentation from one seed per step."""
 
-    def __init__(self, work, real_share=0.5, limit=None):
+    def __init__(self, work, real_share=0.5, limit=None, whole=False):
         self.sources = []  # (weight, slices, masks)
         rows = [r for r in cohort.read_table(work) if r.split == "train" and r.label == "control"]
         real, made = [r for r in rows if r.source != "phantom"], [r for r in rows if r.source == "phantom"]
@@ -46,8 +46,8 @@ class Slices:
                 keep = np.flatnonzero(m.sum((1, 2)) > 0.01 * m[0].size)
                 if len(keep) == 0:
                     continue
-                # A few slices above and below the lungs, so that abdomen and shoulders are known.
-                keep = np.arange(max(0, keep[0] - 8), min(len(v), keep[-1] + 6))
+                # A few slices above and below the lungs, so that abdomen and shoulders are known; or all there are.
+                keep = np.arange(len(v)) if whole else np.arange(max(0, keep[0] - 8), min(len(v), keep[-1] + 6))
                 # A blurred low-resolution chest teaches less than a clinical one.
                 weight = share / len(group) * (0.3 if "lowres" in r.source else 1.0)
                 self.sources.append((weight, v[keep].astype(np.float16), m[keep], r.name))

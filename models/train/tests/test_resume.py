@@ -8,10 +8,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import torch
 
 import tiny
-from scanside_train import classify, cohort, cubes, denoise, splits
+from scanside_train import aware, bundle, classify, cohort, cubes, denoise, export, nets, quantize, splits
 
 QUIET = {"log": lambda _: None}
 
@@ -71,6 +72,36 @@ class Resume(unittest.TestCase):
         self.assertTrue(same(one, again))
         self.assertTrue(same(one, resumed))
         self.assertFalse(same(one, other))
+
+    def test_the_int8_network_that_learns(self):
+        def train(work):
+            torch.manual_seed(0)
+            net = nets.BcduNet().start(1)
+            slices = bundle.calibration_slices(work, 4)
+            even = aware.equalized(net, slices)
+            ranges = quantize.ranges(quantize.collect(export.bcdu(even, tiny.SIZE), slices), "percentile")
+            student = aware.Student(even, {n: r for n, r in ranges.items() if n not in ("p1", "p2", "p3")})
+            x = torch.from_numpy(np.stack(slices))[:, None]
+            aware.train(student, aware.lessons(net, [(x, x < 0.3)]), 4, work / "aware.pt", 3, **QUIET)
+            return student.state_dict()
+
+        with mock.patch.object(aware, "KEEP_EVERY", 2):
+            a, b, c = (self.twin(f"aware{n}") for n in range(3))
+            one, again = train(a), train(b)
+            # Two parts a step: the seventh comes in the last one.
+            count, distance = iter(range(100)), aware.distance
+
+            def stops(*args):
+                if next(count) >= 6:
+                    raise Stop
+                return distance(*args)
+
+            with mock.patch.object(aware, "distance", stops), self.assertRaises(Stop):
+                train(c)
+            self.assertEqual(torch.load(c / "aware.pt", weights_only=False)["state"]["step"], 2)
+            resumed = train(c)
+        self.assertTrue(same(one, again))
+        self.assertTrue(same(one, resumed))
 
     def test_the_cnn(self):
         def train(work, **how):

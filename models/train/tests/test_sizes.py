@@ -68,6 +68,7 @@ class Sizes(unittest.TestCase):
             quiet = {"log": lambda _: None}
             denoise.train(work, "denoise", 1, 1, **quiet)
             bundle.quantize_bcdu(work, work / "denoise.pt", tiny.SIZE, **quiet)
+            bundle.aware_bcdu(work, work / "denoise.pt", tiny.SIZE, 2, **quiet)
             cubes.build(work, work / "export" / "bcdu.onnx", cubes.plan(work, 1), threads=1)
             classify.train(work, 1, 1, size=tiny.SIZE, **quiet)
             bundle.write(work, Path(tmp) / "bundle", tiny.SIZE, "tiny", "0", **quiet)

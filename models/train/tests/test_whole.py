@@ -29,7 +29,7 @@ if WHY:
 
 LABELS = ("control", "covid19", "cap")
 # As little of everything as the stages take.
-BUDGET = ("--phantoms", "0", "--lungs-steps", "1", "--denoise-steps", "2", "--calibration", "4", "--inserts", "1",
+BUDGET = ("--phantoms", "0", "--lungs-steps", "1", "--denoise-steps", "2", "--calibration", "4", "--aware-steps", "2", "--inserts", "1",
           "--cnn-steps", "2", "--cnn-whole-steps", "2", "--jobs", "2")
 
 

@@ -385,8 +385,10 @@ fn about_the_box(sheet: &mut Sheet, page: &Page, room: Area, text: Text) -> Area
     room = match &page.disk {
         None => line(sheet, Some(OFF), say::NO_DISK, room, text),
         Some(disk) => {
-            let bad = disk.read_only || disk.errors.is_some_and(|n| n > 0);
-            let warn = disk.worn_percent.is_some_and(|worn| worn >= 80);
+            let grave = disk.ailments.iter().any(|ailment| ailment.is_grave());
+            let bad = disk.read_only || grave || disk.errors.is_some_and(|n| n > 0);
+            let worn = disk.worn_percent.is_some_and(|worn| worn >= 80);
+            let warn = worn || !disk.ailments.is_empty();
             let mark = match (disk.used_percent, bad, warn) {
                 (None, ..) => OFF,
                 (_, true, _) => BAD,

@@ -4,7 +4,7 @@
 //! of callers and names of files stay as they are in every language.
 
 use crate::screen::door::Asking;
-use crate::status::page::{Caller, Disk, Heat, Versions, What};
+use crate::status::page::{Ailment, Caller, Disk, Heat, Versions, What};
 
 pub const CALLS: &str = "Who called";
 pub const SELF_TEST: &str = "Self-test";
@@ -119,6 +119,12 @@ pub fn disk(disk: &Disk) -> String {
     if let Some(worn) = disk.worn_percent {
         parts.push(format!("worn to {worn} %"));
     }
+    parts.extend(disk.ailments.iter().map(|ailment| match ailment {
+        Ailment::ReserveLow => "blocks in reserve run low".to_owned(),
+        Ailment::ReserveGone => "no blocks in reserve".to_owned(),
+        Ailment::Controller(state) => format!("its controller is {state}"),
+        Ailment::Hot(celsius) => format!("{celsius} °C is its limit"),
+    }));
     let text = parts.join(", ");
     match disk.name.as_str() {
         "" => text,
@@ -233,10 +239,13 @@ mod tests {
             errors: Some(2),
             read_only: true,
             worn_percent: Some(20),
+            ailments: vec![Ailment::ReserveLow, Ailment::Controller("resetting".into())],
+            written_gb: Some(3),
         };
         assert_eq!(
             disk(&known),
-            "vdb: 34 % used, 120.2 GB free, can only be read, 2 errors of its file system, worn to 20 %"
+            "vdb: 34 % used, 120.2 GB free, can only be read, 2 errors of its file system, worn to 20 %, \
+             blocks in reserve run low, its controller is resetting"
         );
     }
 

@@ -74,14 +74,54 @@ pub fn health(disk: &page::Disk) -> Finding {
         );
         return Finding::wrong(WHAT, words);
     }
+    let grave = disk.ailments.iter().find(|ailment| ailment.is_grave());
+    if let Some(ailment) = grave.or(disk.ailments.first()) {
+        return ails(WHAT, name, ailment);
+    }
     if let Some(worn) = disk.worn_percent.filter(|worn| *worn >= WORN) {
         let words = format!("{name} is worn to {worn} %. Plan to replace it");
         return Finding::look(WHAT, words);
     }
-    match (disk.errors, disk.worn_percent) {
-        (None, None) => Finding::good(WHAT, format!("{name} counts no errors that could be read")),
-        (_, None) => Finding::good(WHAT, format!("{name} has no errors")),
-        (_, Some(worn)) => Finding::good(WHAT, format!("{name} has no errors, worn to {worn} %")),
+    let mut words = match (disk.errors, disk.worn_percent) {
+        (None, None) => format!("{name} counts no errors that could be read"),
+        (_, None) => format!("{name} has no errors"),
+        (_, Some(worn)) => format!("{name} has no errors, worn to {worn} %"),
+    };
+    if let Some(written) = disk.written_gb {
+        words += &format!(", {written} GB written so far");
+    }
+    if disk.worn_percent.is_none() && name.starts_with("nvme") {
+        words += "; its wear only root may ask for";
+    }
+    Finding::good(WHAT, words)
+}
+
+fn ails(what: &'static str, name: &str, ailment: &page::Ailment) -> Finding {
+    match ailment {
+        page::Ailment::ReserveLow => Finding::look(
+            what,
+            format!("{name} has used four fifths of its blocks in reserve. Plan to replace it"),
+        ),
+        page::Ailment::ReserveGone => Finding::wrong(
+            what,
+            format!(
+                "{name} has hardly any block in reserve and may stop taking data at any time. Save what is \
+                 on it with scanside backup and replace it."
+            ),
+        ),
+        page::Ailment::Controller(state) => Finding::wrong(
+            what,
+            format!(
+                "the controller of {name} is not at work (\"{state}\"). Start the box again; if it comes \
+                 back, make a backup and replace the disk."
+            ),
+        ),
+        page::Ailment::Hot(celsius) => Finding::look(
+            what,
+            format!(
+                "{name} is at its own limit, {celsius} °C, and slows itself down. Free the vents"
+            ),
+        ),
     }
 }
 

@@ -146,6 +146,31 @@ fn a_disk_that_fails() {
         "worn to 90 %",
     );
     is(&disk(|d| d.errors = None), Grade::Good, "could be read");
+    is(
+        &disk(|d| d.written_gb = Some(1200)),
+        Grade::Good,
+        "1200 GB written",
+    );
+    is(
+        &disk(|d| d.name = "nvme0n1p2".into()),
+        Grade::Good,
+        "only root may ask",
+    );
+    use page::Ailment::{Controller, Hot, ReserveGone, ReserveLow};
+    let ailing = |ailments: &[page::Ailment]| {
+        outside::health(&page::Disk {
+            ailments: ailments.to_vec(),
+            ..page::Disk::default()
+        })
+    };
+    is(&ailing(&[ReserveLow]), Grade::Look, "four fifths");
+    is(&ailing(&[Hot(84)]), Grade::Look, "84 °C");
+    is(&ailing(&[Hot(84), ReserveGone]), Grade::Wrong, "replace it");
+    is(
+        &ailing(&[Controller("dead".into())]),
+        Grade::Wrong,
+        "\"dead\"",
+    );
 }
 
 #[test]
@@ -295,6 +320,14 @@ fn what_may_leave_on_a_stick() {
         &said("[export]\nenabled = true\nsticks = []"),
         Grade::Wrong,
         "list of sticks is empty",
+    );
+    is(
+        &said(
+            "[export]\nenabled = true\nidentified = true\n\
+             recipients = [\"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"]",
+        ),
+        Grade::Good,
+        "with the patient's name, sealed for age1ql3z7hjy...ac8p",
     );
 }
 

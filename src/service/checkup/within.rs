@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::board::Board;
 use crate::config::Config;
+use crate::export::age::Recipient;
 use crate::reception::Access;
 use crate::service::clock::day_hour_minute;
 use crate::store::{Records, StoreError};
@@ -118,11 +119,24 @@ pub fn sticks(config: &Config) -> Finding {
         }
         Some(listed) => format!("{} listed", listed.len()),
     };
+    let what = match export.identified {
+        true => "with the patient's name",
+        false => "de-identified",
+    };
+    if !export.recipients.is_empty() {
+        let keys: Vec<String> = export.recipients.iter().map(Recipient::short).collect();
+        return Finding::good(
+            WHAT,
+            format!("{which}, {what}, sealed for {}", keys.join(", ")),
+        );
+    }
     if export.identified {
-        let words = format!("{which}, with the patient's name; whoever finds one can read it");
+        let words = format!(
+            "{which}, {what}; whoever finds one reads it, unless [export] recipients seals it"
+        );
         return Finding::look(WHAT, words);
     }
-    Finding::good(WHAT, format!("{which}, de-identified"))
+    Finding::good(WHAT, format!("{which}, {what}"))
 }
 
 /// One finding for each archive of the settings.

@@ -130,8 +130,7 @@ fn afternoon() -> Page {
             free_gb: Some(41.2),
             name: "nvme0n1p3".into(),
             errors: Some(0),
-            read_only: false,
-            worn_percent: None,
+            ..Disk::default()
         }),
         heat: [("tj-thermal", 61.5), ("cpu-thermal", 58.0)]
             .into_iter()
