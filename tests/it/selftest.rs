@@ -81,7 +81,7 @@ fn other_numbers_are_told_and_studies_wait_for_better_ones() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("WRONG  self-test    failed"), "{said}");
     assert!(
-        said.contains("The phantom of class cap gave 0.016"),
+        said.contains("The phantom of class cap gave 0.015"),
         "{said}"
     );
     assert!(running.stop().success());
