@@ -278,7 +278,8 @@ def sticks(run, box):
     units = box.sh("systemctl list-units --all --plain --no-legend 'scanside-export@*'")
     assert len(units.splitlines()) == 1, units
     pulled(name)
-    assert stick.read(bare, run.folder / "bare", bare=True)["R000001"].whole
+    # A box that is slow begins before the last image is there, and its second report is the one that counts.
+    assert [folder.whole for folder in stick.read(bare, run.folder / "bare", bare=True).values()] == [True]
 
     # The second time there is nothing to do.
     name = box.plug(bare)
@@ -295,7 +296,7 @@ def sticks(run, box):
     assert not stick.read(full, run.folder / "full"), "half a folder is left"
 
     # More reports, so that there is time to pull it: the first one again under other numbers.
-    box.sh("cd /var/lib/scanside/stick; for n in $(seq 100 105); do cp -a R000001 R000$n; done", 300)
+    box.sh("cd /var/lib/scanside/stick; last=$(ls -d R0* | tail -n 1); for n in $(seq 100 105); do cp -a $last R000$n; done", 300)
     yanked = stick.make(run.folder / "yanked.img", 128)
     name = box.plug(yanked)
     wait_for_stick(box, "writing")
