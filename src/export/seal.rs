@@ -9,13 +9,11 @@
 
 use super::age::{Envelope, Recipient, Sealer, sealed_length};
 use super::names;
-use super::source::{Source, SourceFile};
+use super::source::{Changed, Source, SourceFile};
 use super::texts;
 use crate::report::hex;
 use ring::hmac;
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 /// The two files of a sealed report.
 pub const FILE: &str = "REPORT.AGE";
@@ -29,9 +27,6 @@ pub const KEY: usize = 32;
 
 /// An archive is made of these, and ends with two empty ones.
 const BLOCK: u64 = 512;
-
-/// Read at once.
-const CHUNK: usize = 128 * 1024;
 
 /// For whom everything is sealed that goes onto a stick.
 pub struct Seal {
@@ -47,6 +42,12 @@ pub enum SealError {
     /// There are no keys for the file.
     Keys(io::Error),
     Stick(io::Error),
+}
+
+impl From<Changed> for SealError {
+    fn from(Changed: Changed) -> Self {
+        Self::Source
+    }
 }
 
 impl Seal {
@@ -133,29 +134,9 @@ impl<W: Write> Tape<W> {
         self.push(head.as_bytes())
     }
 
-    /// A file of the box, held against its sum on the way.
     fn file(&mut self, file: &SourceFile) -> Result<(), SealError> {
-        let mut source = File::open(&file.path).map_err(|_| SealError::Source)?;
         self.head(&file.name, file.bytes)?;
-        let mut hasher = Sha256::new();
-        let mut left = file.bytes;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = match source.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(SealError::Source),
-            };
-            // Longer than it was a moment ago: the archive has no place for it.
-            left = left.checked_sub(read as u64).ok_or(SealError::Source)?;
-            let bytes = chunk.get(..read).unwrap_or_default();
-            hasher.update(bytes);
-            self.push(bytes)?;
-        }
-        if left > 0 || hex(&hasher.finalize()) != file.sha256 {
-            return Err(SealError::Source);
-        }
+        file.read_through(|bytes| self.push(bytes))?;
         self.fill(file.bytes)
     }
 

@@ -2,6 +2,8 @@
 
 use super::names;
 use crate::base::ident::ReportNo;
+use crate::report::hex;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -10,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// A file of sums is a few hundred bytes; a longer one is none of ours.
 const LONGEST_SUMS: u64 = 64 * 1024;
+
+/// Read and written at once. A FAT cluster has at most 64 KiB.
+pub const CHUNK: usize = 128 * 1024;
 
 /// One file of a report.
 #[derive(Debug)]
@@ -33,6 +38,38 @@ impl Source {
     /// The file of sums under the names that the files have on a stick.
     pub fn sums(&self) -> String {
         sums_of(self.files.iter().map(|file| (&*file.sha256, &*file.name)))
+    }
+}
+
+/// A file of the box is not what its sums say, or cannot be read.
+pub struct Changed;
+
+impl SourceFile {
+    /// Reads the file piece by piece, and holds it against its length and its sum.
+    pub fn read_through<E: From<Changed>>(
+        &self,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut file = fs::File::open(&self.path).map_err(|_| Changed)?;
+        let (mut hasher, mut left) = (Sha256::new(), self.bytes);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Err(Changed.into()),
+            };
+            // Longer than it was a moment ago: there is no place for it.
+            left = left.checked_sub(read as u64).ok_or(Changed)?;
+            let bytes = chunk.get(..read).unwrap_or_default();
+            hasher.update(bytes);
+            each(bytes)?;
+        }
+        if left > 0 || hex(&hasher.finalize()) != self.sha256 {
+            return Err(Changed.into());
+        }
+        Ok(())
     }
 }
 

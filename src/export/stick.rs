@@ -1,7 +1,7 @@
 //! One stick: what is on it, room, and the one way in which a folder is written.
 
 use super::seal::{self, Seal, SealError};
-use super::source::{Source, SourceFile, read_sums, sums_of};
+use super::source::{CHUNK, Changed, Source, SourceFile, read_sums, sums_of};
 use super::{Cause, CopiedFile, FOLDER, Phase, names, texts};
 use crate::report::hex;
 use rustix::fs::{Advice, fadvise, fstatvfs, syncfs};
@@ -11,9 +11,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-/// Read and written at once. A FAT cluster has at most 64 KiB.
-const CHUNK: usize = 128 * 1024;
 
 /// Clusters beside the files: the new folder, and room for the folder above to grow.
 const CLUSTERS_PER_FOLDER: u64 = 2;
@@ -88,6 +85,12 @@ pub enum WriteError {
 impl From<Cause> for WriteError {
     fn from(cause: Cause) -> Self {
         Self::Stick(cause)
+    }
+}
+
+impl From<Changed> for WriteError {
+    fn from(Changed: Changed) -> Self {
+        Self::Source
     }
 }
 
@@ -328,28 +331,12 @@ impl<'a> Stick<'a> {
         ])
     }
 
-    /// Copies a file of the box and holds it against its sum on the way.
     fn copy(&self, file: &SourceFile, to: &Path) -> Result<(), WriteError> {
-        let mut source = File::open(&file.path).map_err(|_| WriteError::Source)?;
         let mut target = self.create(to).map_err(worded)?;
-        let mut hasher = Sha256::new();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let read = match source.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(WriteError::Source),
-            };
-            let bytes = chunk.get(..read).unwrap_or_default();
-            hasher.update(bytes);
-            self.append(&mut target, to, bytes).map_err(worded)?;
-        }
-        if hex(&hasher.finalize()) != file.sha256 {
-            return Err(WriteError::Source);
-        }
-        self.sync(&target, to).map_err(worded)?;
-        Ok(())
+        file.read_through::<WriteError>(|bytes| {
+            Ok(self.append(&mut target, to, bytes).map_err(worded)?)
+        })?;
+        Ok(self.sync(&target, to).map_err(worded)?)
     }
 
     /// The sums, last; then everything of this file system to the stick.

@@ -21,7 +21,7 @@ use crate::update::{self, Manifest, NAME_END, Refused};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -249,9 +249,7 @@ fn tell(config: &Config, words: &str) -> io::Result<()> {
 }
 
 fn read<T: DeserializeOwned>(config: &Config, name: &str) -> Option<T> {
-    let mut text = Vec::new();
-    let file = File::open(config.software().join(name)).ok()?;
-    file.take(LARGEST).read_to_end(&mut text).ok()?;
+    let text = disk::read_small(&config.software().join(name), LARGEST).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

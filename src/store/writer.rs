@@ -1,6 +1,7 @@
 //! Opening, migrating, and the one connection that writes.
 
 use rusqlite::{Connection, TransactionBehavior};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -49,6 +50,8 @@ pub enum StoreError {
         "the database was written by a newer scanside (layout {found}, this one knows {known})"
     )]
     Newer { found: i64, known: i64 },
+    #[error("the database's copy for an update cannot be made or taken back: {0}")]
+    Copy(#[source] io::Error),
     #[error("the database's writer has stopped")]
     Stopped,
 }

@@ -140,8 +140,7 @@ impl Default for Choice {
 }
 
 fn sum(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    super::hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// The record's place: a small partition, or a file in tests.

@@ -35,6 +35,10 @@ const PURPOSE: &[u8] = b"scanside model package 1\n";
 const SIGNATURE: usize = 64;
 const KEY: usize = 32;
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Why a package is not taken. Each is a sentence for the person with the stick.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -89,7 +93,7 @@ impl PublicKey {
 
     #[must_use]
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 
     fn signed(&self, manifest: &[u8], signature: &[u8]) -> bool {

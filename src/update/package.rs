@@ -2,7 +2,7 @@
 
 use super::manifest::{Kind, Manifest, Member, SYSTEM};
 use super::system::About;
-use super::{PublicKey, Refused, SIGNATURE, SigningKey};
+use super::{PublicKey, Refused, SIGNATURE, SigningKey, hex};
 use crate::base::disk::{self, Disk};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -18,10 +18,6 @@ const SIGNED: &str = "manifest.sig";
 
 /// Longest manifest.
 const MOST_TEXT: u64 = 64 << 10;
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Writes the model in `folder` as a package. `name` and `version` are those of its card.
 ///

@@ -3,6 +3,7 @@
 use super::choice::{Record, Running};
 use super::manifest::{Fit, Manifest, Version};
 use super::{PublicKey, Refused, package};
+use crate::base::disk;
 use rustix::fs::{Advice, OFlags, fadvise};
 use serde::Deserialize;
 use std::fs::File;
@@ -36,10 +37,8 @@ impl About {
     /// # Errors
     /// When it cannot be read or makes no sense.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let mut text = String::new();
-        let file = File::open(path)?;
-        file.take(Self::LARGEST).read_to_string(&mut text)?;
-        let raw: Raw = toml::from_str(&text).map_err(io::Error::other)?;
+        let text = disk::read_small(path, Self::LARGEST)?;
+        let raw: Raw = toml::from_slice(&text).map_err(io::Error::other)?;
         let fit = Fit {
             board: raw.board,
             site: raw.site,

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from . import denoise, nets
+from . import denoise, export, nets, quantize
 
 # Sides of the squares whose mean error counts beside that of the single pixel, and how much each does.
 SQUARES = {1: 1.0, 4: 8.0, 16: 32.0}
@@ -94,7 +94,8 @@ class Student(nn.Module):
     def __init__(self, net, ranges):
         super().__init__()
         self.net = frozen(net)
-        self.names = [n for n in ranges if n != "input"]
+        # A pool has the range of what it reads.
+        self.names = [n for n in ranges if n not in ("input", "p1", "p2", "p3")]
         self.spans = {n: (min(0.0, lo), max(0.0, hi)) for n, (lo, hi) in ranges.items()}
         # The zero point stays; a range grows and shrinks as a whole.
         self.factors = nn.ParameterDict({n: nn.Parameter(torch.zeros(())) for n in self.names})
@@ -169,6 +170,12 @@ def distance(said, wanted, lungs):
         e, w = (F.avg_pool2d(t, side) if side > 1 else t for t in (error, weight))
         total = total + share * (w * e * e).mean()
     return total
+
+
+def student(net, size, slices):
+    """The int8 network before it learns: even channels, and ranges that `slices` choose."""
+    even = equalized(net, slices)
+    return Student(even, quantize.ranges(quantize.collect(export.bcdu(even, size), slices), "percentile"))
 
 
 @torch.no_grad()

@@ -46,10 +46,10 @@ def load_bcdu(path):
     return net.eval()
 
 
-def calibration_slices(work, number=64, seed=9):
+def calibration_slices(work, number=64, seed=9, source=None):
     """Noisy and clean slices of the training split, inside [0, 1] as the box's input is: the published
     noise leaves that range in training, but would only widen the int8 ranges here."""
-    source, out = denoise.Slices(work), []
+    source, out = source or denoise.Slices(work), []
     for step in range(number):
         x, _, _ = denoise.batch(source, seed, step, 0)
         out += [x[n, 0].clamp(0, 1).numpy() for n in (0, 1)]
@@ -78,6 +78,8 @@ def quantize_bcdu(work, checkpoint, size, log=print, number=64):
 
 # Slices that the int8 network learns from, at most.
 LESSONS = 192
+# Slices that make channels even and choose ranges; phantoms whose whole scans it learns from.
+EVEN = 24
 
 
 def aware_bcdu(work, checkpoint, size, steps, number=64, minutes=None, log=print):
@@ -85,18 +87,21 @@ def aware_bcdu(work, checkpoint, size, steps, number=64, minutes=None, log=print
     fp32 does. Stays as `quantize_bcdu` left it where that is nearer."""
     work = Path(work)
     folder, source = work / "export", denoise.Slices(work)
-    net, slices = load_bcdu(checkpoint), calibration_slices(work, number)
-    even = aware.equalized(net, slices[:24])
-    ranges = quantize.ranges(quantize.collect(export.bcdu(even, size), slices), "percentile")
-    student = aware.Student(even, {n: r for n, r in ranges.items() if n not in ("p1", "p2", "p3")})
+    net, slices = load_bcdu(checkpoint), calibration_slices(work, number, source=source)
+    student = aware.student(net, size, slices[:EVEN])
     # Half of the slices as in training, half from anywhere in a scan: the fat of the abdomen, say, is not to answer
-    # other than in fp32 either, and no pseudo-infection is put there.
-    lessons, everywhere = min(LESSONS, steps * denoise.BATCH), denoise.Slices(work, whole=True)
-    drawn = (denoise.batch(*((source, 31, n // 2, 0, 0.1) if n % 2 else (everywhere, 31, n // 2, 1, None))) for n in range(lessons * denoise.PARTS // denoise.BATCH))
-    taught = aware.lessons(net, ((x, m) for x, _, m in drawn))
+    # other than in fp32 either. No pseudo-infection is put there.
+    everywhere = denoise.Slices(work, limit=EVEN, whole=True)
+
+    def drawn():
+        for n in range(min(LESSONS, steps * denoise.BATCH) // denoise.BATCH):
+            for x, _, m in (denoise.batch(source, 31, n, 0, 0.1), denoise.batch(everywhere, 31, n, 1, None)):
+                yield x, m
+
+    taught = aware.lessons(net, drawn())
     state = aware.train(student, taught, steps, work / "aware.pt", minutes=minutes, log=log)
 
-    held = calibration_slices(work, max(2, number * 3 // 8), seed=10)
+    held = calibration_slices(work, max(2, number * 3 // 8), seed=10, source=source)
     full = quantize.session(folder / "bcdu_fp32.onnx")
     wanted = [full.run(None, {"input": s[None, None]})[0] for s in held]
     int8 = export.bcdu(student.net, size, student.ranges())

@@ -105,16 +105,6 @@ def input_volume(work, cube):
     return degrade(rng, v, m)
 
 
-def reconstruct(self, v, batch=8):
-        out = np.empty_like(v)
-        for z in range(0, len(v), batch):
-            x = torch.from_numpy(v[z:z + batch])[:, None].to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                logit = self.net.logits(x)
-            out[z:z + batch] = torch.sigmoid(logit.float())[:, 0].numpy()
-        return out
-
-
 def reconstruct(session, v):
     out = np.empty_like(v)
     for z in range(len(v)):

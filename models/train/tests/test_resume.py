@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import tiny
-from scanside_train import aware, bundle, classify, cohort, cubes, denoise, export, nets, quantize, splits
+from scanside_train import aware, bundle, classify, cohort, cubes, denoise, nets, splits
 
 QUIET = {"log": lambda _: None}
 
@@ -78,9 +78,7 @@ class Resume(unittest.TestCase):
             torch.manual_seed(0)
             net = nets.BcduNet().start(1)
             slices = bundle.calibration_slices(work, 4)
-            even = aware.equalized(net, slices)
-            ranges = quantize.ranges(quantize.collect(export.bcdu(even, tiny.SIZE), slices), "percentile")
-            student = aware.Student(even, {n: r for n, r in ranges.items() if n not in ("p1", "p2", "p3")})
+            student = aware.student(net, tiny.SIZE, slices)
             x = torch.from_numpy(np.stack(slices))[:, None]
             aware.train(student, aware.lessons(net, [(x, x < 0.3)]), 4, work / "aware.pt", 3, **QUIET)
             return student.state_dict()

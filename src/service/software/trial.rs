@@ -122,7 +122,7 @@ pub fn open_store(config: &Config) -> Result<Store, StoreError> {
             clear(&part);
             records.copy_to(&part)?;
             let moved = fs::rename(&part, &copy).and_then(|()| disk::confirm(&RealDisk, &copy));
-            moved.map_err(|why| StoreError::Damaged(why.to_string()))?;
+            moved.map_err(StoreError::Copy)?;
         }
         return Store::open(&path);
     }
@@ -150,7 +150,7 @@ pub fn open_store(config: &Config) -> Result<Store, StoreError> {
 /// looks for what came in between.
 fn take_back(path: &Path, copy: &Path) -> Result<(), StoreError> {
     let aside = path.with_extension("newer");
-    let moved = || {
+    let moved = || -> io::Result<()> {
         if path.exists() {
             clear(&aside);
             for end in ENDS {
@@ -165,7 +165,7 @@ fn take_back(path: &Path, copy: &Path) -> Result<(), StoreError> {
         fs::rename(copy, path)?;
         disk::confirm(&RealDisk, path).map(|_| ())
     };
-    moved().map_err(|why: io::Error| StoreError::Damaged(why.to_string()))
+    moved().map_err(StoreError::Copy)
 }
 
 /// A database and what SQLite keeps beside it.
