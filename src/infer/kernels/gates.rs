@@ -1,7 +1,7 @@
 //! The gates of a ConvLSTM (pipeline section 6.1), on pixels of floats.
 //!
-//! Written as plain loops and compiled once per instruction set. No operation is fused, so all of
-//! them give the same bits. Channels come by sixteens: all gates of the first sixteen, then of the next.
+//! Written as plain loops and compiled once per instruction set. No operation is fused but where it says so, so
+//! all of them give the same bits. Channels come by sixteens: all gates of the first sixteen, then of the next.
 
 use super::{Isa, LANES, per_isa};
 use crate::infer::exact::{hard_sigmoid, round, tanh};
@@ -19,6 +19,14 @@ impl Quantum {
     #[must_use]
     pub fn byte(self, x: f32) -> u8 {
         let scaled = (x / self.scale).clamp(-1024.0, 1024.0);
+        (round(scaled) + i32::from(self.zero)).clamp(0, 255) as u8
+    }
+
+    /// The same by a product with 1 / scale, which can differ where a quotient lies next to a tie.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn byte_by(self, inverse: f32, x: f32) -> u8 {
+        let scaled = (x * inverse).clamp(-1024.0, 1024.0);
         (round(scaled) + i32::from(self.zero)).clamp(0, 255) as u8
     }
 
@@ -40,6 +48,7 @@ fn quantize_loop(quantum: Quantum, floats: &[f32], out: &mut [u8]) {
 /// Step 1, whose state before is zero: `pre` has i, o, c. Leaves the cell and the hidden state.
 #[inline(always)]
 fn first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum) {
+    let inverse = 1.0 / quantum.scale;
     let bias = bias.as_chunks::<{ 3 * LANES }>().0;
     let pre = pre.as_chunks::<{ 3 * LANES }>().0.iter();
     let cells = cell.as_chunks_mut::<LANES>().0;
@@ -54,7 +63,7 @@ fn first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], qu
             let at = |block: usize| pre[block * LANES + n] + bias[block * LANES + n];
             let state = hard_sigmoid(at(0)) * tanh(at(2));
             cell[n] = state;
-            hidden[n] = quantum.byte(hard_sigmoid(at(1)) * tanh(state));
+            hidden[n] = quantum.byte_by(inverse, hard_sigmoid(at(1)) * tanh(state));
         }
     }
 }
@@ -69,6 +78,7 @@ fn second_loop(
     out: &mut [u8],
     quantum: Quantum,
 ) {
+    let inverse = 1.0 / quantum.scale;
     let bias = bias.as_chunks::<{ 4 * LANES }>().0;
     let skip = skip.as_chunks::<{ 4 * LANES }>().0.iter();
     let pre = skip
@@ -82,13 +92,21 @@ fn second_loop(
                 let n = block * LANES + n;
                 (skip[n] + hidden[n]) + bias[n]
             };
-            let kept = hard_sigmoid(at(1)) * cell[n];
-            let state = kept + hard_sigmoid(at(0)) * tanh(at(3));
-            out[n] = quantum.byte(hard_sigmoid(at(2)) * tanh(state));
+            let new = hard_sigmoid(at(0)) * tanh(at(3));
+            let state = hard_sigmoid(at(1)).mul_add(cell[n], new);
+            out[n] = quantum.byte_by(inverse, hard_sigmoid(at(2)) * tanh(state));
         }
     }
 }
 
+#[inline(always)]
+fn tanh_loop(values: &mut [f32]) {
+    for value in values {
+        *value = tanh(*value);
+    }
+}
+
+per_isa!(tanh_all = tanh_loop(values: &mut [f32]));
 per_isa!(quantize = quantize_loop(quantum: Quantum, floats: &[f32], out: &mut [u8]));
 per_isa!(first = first_loop(pre: &[f32], bias: &[f32], cell: &mut [f32], hidden: &mut [u8], quantum: Quantum));
 per_isa!(second = second_loop(skip: &[f32], hidden: &[f32], bias: &[f32], cell: &[f32], out: &mut [u8], quantum: Quantum));

@@ -27,9 +27,15 @@ fn picture_loop(digits: &[f32], width: usize, outputs: &[Output], bias: f32, out
         }
         *out = logit;
     }
-    for out in out {
-        *out = sigmoid(*out);
+    sigmoid_loop(out);
+}
+
+#[inline(always)]
+fn sigmoid_loop(values: &mut [f32]) {
+    for value in values {
+        *value = sigmoid(*value);
     }
 }
 
+per_isa!(sigmoid_all = sigmoid_loop(values: &mut [f32]));
 per_isa!(picture = picture_loop(digits: &[f32], width: usize, outputs: &[Output], bias: f32, out: &mut [f32]));

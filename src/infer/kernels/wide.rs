@@ -1,12 +1,11 @@
 //! AVX-512: what happens to sums, and the gates. The same numbers as in [`tail`](super::tail) and
 //! [`gates`](super::gates), sixteen at a time.
 //!
-//! Where an operation is fused here and not there, its product is exact, so that there is nothing to round
-//! in between.
+//! An operation is fused here where it is there.
 
 use super::gates::Quantum;
 use super::{BLOCK, Job, LANES, Tail};
-use crate::infer::exact::{FAR, HARD_SLOPE, LN_2_HIGH, LN_2_LOW, LOG2_E, ROUND, SERIES};
+use crate::infer::exact::{FAR, HARD_SLOPE, LOG2_E, POWER, ROUND};
 use std::arch::x86_64::*;
 
 /// What the sums of a block begin at: the bias and the input's zero point are in it.
@@ -317,10 +316,9 @@ fn scaled(sums: &[[i32; LANES]; TOGETHER], scale: __m512) -> Pixels {
     each!(n => _mm512_mul_ps(_mm512_cvtepi32_ps(whole(&sums[n])), scale))
 }
 
-/// [`Quantum::byte`] of numbers between -1 and 1, without a division.
+/// A [`Quantum`]'s bytes of numbers between -1 and 1, by a product as in `gates`.
 #[derive(Clone, Copy)]
 pub(super) struct Rounder {
-    scale: __m512,
     inverse: __m512,
     zero: __m512i,
 }
@@ -330,25 +328,19 @@ impl Rounder {
     #[target_feature(enable = "avx512f")]
     pub fn new(quantum: Quantum) -> Option<Self> {
         (1e-6..1e6).contains(&quantum.scale).then(|| Self {
-            scale: _mm512_set1_ps(quantum.scale),
             inverse: _mm512_set1_ps(1.0 / quantum.scale),
             zero: _mm512_set1_epi16(i16::from(quantum.zero)),
         })
     }
 
-    /// Stores some pixels. The quotient is corrected by its remainder twice, after which it is the one that a
-    /// division rounds to (Markstein's theorem: the first correction leaves it next to the true value at most).
+    /// Stores some pixels.
     ///
     /// # Safety
     /// Writes 16 bytes at each of their multiples of `step` from `out` on.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     pub unsafe fn store(&self, x: Pixels, out: *mut u8, step: usize) {
-        let mut quotient = each!(n => _mm512_mul_ps(x[n], self.inverse));
-        for _ in 0..2 {
-            let rest = each!(n => _mm512_fnmadd_ps(quotient[n], self.scale, x[n]));
-            quotient = each!(n => _mm512_fmadd_ps(rest[n], self.inverse, quotient[n]));
-        }
+        let quotient = each!(n => _mm512_mul_ps(x[n], self.inverse));
         for (n, pair) in quotient.as_chunks::<2>().0.iter().enumerate() {
             let both = _mm512_packs_epi32(_mm512_cvtps_epi32(pair[0]), _mm512_cvtps_epi32(pair[1]));
             let both = _mm512_adds_epi16(both, self.zero);
@@ -364,65 +356,44 @@ impl Rounder {
     }
 }
 
-/// [`tanh`](crate::infer::exact::tanh), whose exponent -2x is kept as x here: every step is that one over a power
-/// of -2, which no rounding notices.
+/// [`tanh`](crate::infer::exact::tanh).
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn tanh(x: Pixels) -> Pixels {
-    let (least, most) = (_mm512_set1_ps(-FAR / 2.0), _mm512_set1_ps(FAR / 2.0));
+    let (least, most) = (_mm512_set1_ps(-FAR), _mm512_set1_ps(FAR));
+    let x = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(-2.0 * LOG2_E)));
     let x = each!(n => _mm512_max_ps(x[n], least));
     tanh_near(each!(n => _mm512_min_ps(x[n], most)))
 }
 
-/// The same for |x| up to [`FAR`] / 2.
+/// The same of -2 log2(e) x, between -[`FAR`] and [`FAR`].
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn tanh_near(x: Pixels) -> Pixels {
-    let one = _mm512_set1_ps(1.0);
+    let (one, two) = (_mm512_set1_ps(1.0), _mm512_set1_ps(2.0));
     let round = _mm512_set1_ps(ROUND);
-    let by_log = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(-2.0 * LOG2_E)));
-    let shifted = each!(n => _mm512_add_ps(by_log[n], round));
+    let shifted = each!(n => _mm512_add_ps(x[n], round));
     let turns = each!(n => _mm512_sub_ps(shifted[n], round));
-    // Exact product: few bits by few bits.
-    let rest = each!(n => _mm512_fmadd_ps(turns[n], _mm512_set1_ps(LN_2_HIGH / 2.0), x[n]));
-    let low = each!(n => _mm512_mul_ps(turns[n], _mm512_set1_ps(LN_2_LOW / 2.0)));
-    let rest = each!(n => _mm512_add_ps(rest[n], low[n]));
-    let mut sum = [_mm512_set1_ps(SCALED[0]); TOGETHER];
-    for coefficient in &SCALED[1..] {
-        sum = each!(n => _mm512_mul_ps(sum[n], rest[n]));
-        sum = each!(n => _mm512_add_ps(sum[n], _mm512_set1_ps(*coefficient)));
+    let rest = each!(n => _mm512_sub_ps(x[n], turns[n]));
+    let mut sum = [_mm512_set1_ps(POWER[0]); TOGETHER];
+    for coefficient in &POWER[1..] {
+        sum = each!(n => _mm512_fmadd_ps(sum[n], rest[n], _mm512_set1_ps(*coefficient)));
     }
+    sum = each!(n => _mm512_fmadd_ps(sum[n], rest[n], one));
     // Times two to the power `turns`, which stands in the low bits of `shifted`: a product that is a normal number.
-    let exp = each!(n => {
-        let power = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted[n]));
-        _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum[n]), power))
+    let power = each!(n => {
+        let turns = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted[n]));
+        _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(sum[n]), turns))
     });
-    let below = each!(n => _mm512_add_ps(one, exp[n]));
-    let sigmoid = each!(n => _mm512_div_ps(one, below[n]));
-    // Exact product: twice.
-    each!(n => _mm512_fmsub_ps(_mm512_set1_ps(2.0), sigmoid[n], one))
+    let below = each!(n => _mm512_add_ps(one, power[n]));
+    let sigmoid = each!(n => _mm512_div_ps(two, below[n]));
+    each!(n => _mm512_sub_ps(sigmoid[n], one))
 }
-
-/// The series of e^x in powers of x / -2.
-const SCALED: [f32; 8] = {
-    let mut scaled = SERIES;
-    let mut n = 0;
-    while n < 8 {
-        let mut times = n;
-        while times < 7 {
-            scaled[n] *= -2.0;
-            times += 1;
-        }
-        n += 1;
-    }
-    scaled
-};
 
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn hard_sigmoid(x: Pixels) -> Pixels {
-    let line = each!(n => _mm512_mul_ps(x[n], _mm512_set1_ps(HARD_SLOPE)));
-    let line = each!(n => _mm512_add_ps(line[n], _mm512_set1_ps(0.5)));
+    let line = each!(n => _mm512_fmadd_ps(x[n], _mm512_set1_ps(HARD_SLOPE), _mm512_set1_ps(0.5)));
     let line = each!(n => _mm512_max_ps(line[n], _mm512_setzero_ps()));
     each!(n => _mm512_min_ps(line[n], _mm512_set1_ps(1.0)))
 }
@@ -441,13 +412,14 @@ pub(super) fn first_cells(i: Pixels, c: Pixels) -> Pixels {
 pub(super) fn second_cells(i: Pixels, f: Pixels, c: Pixels, before: Pixels) -> Pixels {
     let new = first_cells(i, c);
     let f = hard_sigmoid(f);
-    each!(n => _mm512_add_ps(_mm512_mul_ps(f[n], before[n]), new[n]))
+    each!(n => _mm512_fmadd_ps(f[n], before[n], new[n]))
 }
 
 /// The hidden states that cells leave through the gate o. A cell is at most two, one for each step.
 #[target_feature(enable = "avx512f")]
 #[inline]
 pub(super) fn hidden(o: Pixels, cells: Pixels) -> Pixels {
+    let cells = each!(n => _mm512_mul_ps(cells[n], _mm512_set1_ps(-2.0 * LOG2_E)));
     let (o, cells) = (hard_sigmoid(o), tanh_near(cells));
     each!(n => _mm512_mul_ps(o[n], cells[n]))
 }

@@ -13,8 +13,10 @@ from pathlib import Path
 from .. import bundle, classify, cubes, denoise
 from . import judge
 
-# Variant -> share of the published noise among noisy slices; None: slices stay clean; "" : no BCDU-Net at all.
+# Variant -> share of the published noise among noisy slices; None: slices stay clean; "" : no BCDU-Net at all;
+# a path: that of the bundle, trained for as long as it was.
 VARIANTS = {
+    "bundle": Path(__file__).parents[3] / "covidctnet-128" / "bcdu.onnx",
     "both-noises": denoise.PUBLISHED_SHARE,
     "published-noise": 1.0,
     "infection-noise": 0.0,
@@ -22,6 +24,7 @@ VARIANTS = {
     "no-bcdu": "",
 }
 WORDS = {
+    "bundle": "difference; the BCDU-Net of the bundle, trained for longer than the other variants'",
     "both-noises": "difference; Perlin on a quarter of the noisy slices, infection on the others",
     "published-noise": "difference; the published whole-slice Perlin noise alone",
     "infection-noise": "difference; infection-like blobs alone",
@@ -44,7 +47,9 @@ def variant(a, name, folder):
     noise, model, steps = VARIANTS[name], None, 0
     spent, begun = folder / "seconds.json", time.time()
     before = json.loads(spent.read_text()) if spent.exists() else 0
-    if noise != "":
+    if isinstance(noise, Path):
+        model = noise
+    elif noise != "":
         start = Path(a.work) / "lungs.pt"
         steps = denoise.train(folder, "denoise", a.denoise_steps, a.seed, published=noise, minutes=a.denoise_minutes, start=start if start.exists() else None)["step"]
         model = folder / "export" / "bcdu.onnx"
