@@ -156,6 +156,8 @@ class Commands(unittest.TestCase):
         self.assertLess(difference.min(), 0)
         with self.assertRaisesRegex(SystemExit, "the variants are"):
             ablation.run(self.options("ablation", "--variants", "none"), a.out)
+        with self.assertRaisesRegex(SystemExit, "bundle: its BCDU-Net takes 128 x 128, not"):
+            ablation.run(self.options("ablation", "--variants", "bundle"), a.out)
 
     def test_no_noise_means_clean_slices(self):
         s = denoise.Slices(self.work)

@@ -18,16 +18,19 @@ impl Quantum {
     #[inline(always)]
     #[must_use]
     pub fn byte(self, x: f32) -> u8 {
-        let scaled = (x / self.scale).clamp(-1024.0, 1024.0);
-        (round(scaled) + i32::from(self.zero)).clamp(0, 255) as u8
+        self.rounded(x / self.scale)
     }
 
     /// The same by a product with 1 / scale, which can differ where a quotient lies next to a tie.
     #[inline(always)]
     #[must_use]
     pub(super) fn byte_by(self, inverse: f32, x: f32) -> u8 {
-        let scaled = (x * inverse).clamp(-1024.0, 1024.0);
-        (round(scaled) + i32::from(self.zero)).clamp(0, 255) as u8
+        self.rounded(x * inverse)
+    }
+
+    #[inline(always)]
+    fn rounded(self, scaled: f32) -> u8 {
+        (round(scaled.clamp(-1024.0, 1024.0)) + i32::from(self.zero)).clamp(0, 255) as u8
     }
 
     /// As `DequantizeLinear`.

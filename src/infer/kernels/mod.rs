@@ -3,8 +3,8 @@
 //! Images are planes of unsigned bytes, channel last, with a border of one pixel; weights are signed
 //! bytes with one scale per output channel. Sums are exact 32-bit integers, so every instruction
 //! set gives the same numbers; what follows a sum (scale, round, hard sigmoid, tanh) is IEEE arithmetic
-//! in a fixed order, fused where the code says so and nowhere else, so it does too. [`plain`] is the reference that the
-//! others are held to.
+//! in a fixed order, fused where the code says so and nowhere else, so it does too. [`plain`] is the
+//! reference that the others are held to.
 //!
 //! This folder and the display's panel are the only places with unsafe code: each kernel says what
 //! it relies on, and [`conv`] checks that before any of them runs.

@@ -411,3 +411,26 @@ fn bytes_of_hidden_states_are_those_of_the_plain_gates() {
         }
     }
 }
+
+/// The product with 1 / scale gives the byte of `QuantizeLinear` wherever a quotient is not at a tie, and there one of
+/// the two beside it.
+#[test]
+fn a_product_gives_the_byte_of_the_quotient() {
+    let mut stream = Stream(20_261_128);
+    for _ in 0..20_000 {
+        let scale = (stream.next() % 20_000 + 500) as f32 * 1e-6;
+        let quantum = Quantum {
+            scale,
+            zero: stream.next() as u8,
+        };
+        let x = (stream.next() % 2_000_001) as f32 * 1e-6 - 1.0;
+        let (product, quotient) = (quantum.byte_by(1.0 / scale, x), quantum.byte(x));
+        let exact = f64::from(x) / f64::from(scale);
+        let from_tie = (exact - exact.floor() - 0.5).abs();
+        let apart = product.abs_diff(quotient);
+        assert!(
+            apart == 0 || (apart == 1 && from_tie < 1e-3),
+            "{x} by {scale}"
+        );
+    }
+}

@@ -13,6 +13,8 @@ from pathlib import Path
 from .. import bundle, classify, cubes, denoise
 from . import judge
 
+# What the bundle's BCDU-Net takes.
+BUNDLE_SIZE = 128
 # Variant -> share of the published noise among noisy slices; None: slices stay clean; "" : no BCDU-Net at all;
 # a path: that of the bundle, trained for as long as it was.
 VARIANTS = {
@@ -64,7 +66,10 @@ def variant(a, name, folder):
 
 def run(a, out):
     """One row per variant in ablation.csv; details in a folder each."""
-    wanted, rows = a.variants or list(VARIANTS), []
+    fits = a.size == BUNDLE_SIZE
+    wanted, rows = a.variants or [name for name in VARIANTS if fits or name != "bundle"], []
+    if "bundle" in wanted and not fits:
+        raise SystemExit(f"bundle: its BCDU-Net takes {BUNDLE_SIZE} x {BUNDLE_SIZE}, not {a.size} x {a.size}")
     for name in wanted:
         if name not in VARIANTS:
             raise SystemExit(f"{name}: the variants are {', '.join(VARIANTS)}")
