@@ -73,7 +73,7 @@ def augment(rng, cube):
     return x
 
 
-def stems(work, net, data, copies, threads=2):
+def stems(net, data, copies, threads=2):
     """Stem outputs of every cube: [cube][copy] as float16; copy 0 is the cube as it is."""
     def one(k):
         torch.set_num_threads(1)
@@ -131,19 +131,19 @@ def backward(net, data, kept, seed, step, part, dev):
 
 
 @torch.no_grad()
-def predict(net, data, threads=2):
-    """Logits and features of every cube, in fp32."""
+def predict(net, data, threads=2, kept=None):
+    """Logits and features of every cube, in fp32; from the outputs of a stem that stands still, where they are `kept`."""
     net = net.eval()
 
     def one(x):
         torch.set_num_threads(1)
-        t = torch.from_numpy(x.astype(np.float32))[None, None].to(next(net.parameters()).device)
+        t = torch.from_numpy(x.astype(np.float32)).to(next(net.parameters()).device)
         with torch.no_grad():
-            f = net.features(t)
+            f = net.crown(t[None]) if kept else net.features(t[None, None])
             return net.head(f)[0].cpu().numpy(), f[0].cpu().numpy()
 
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(one, data.x))
+        found = list(pool.map(one, [copies[0] for copies in kept] if kept else data.x))
     return np.array([a for a, _ in found]).reshape(-1, 3), np.array([b for _, b in found]).reshape(-1, 32)
 
 
@@ -189,13 +189,14 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
     for part, (wanted, top, title) in enumerate(((steps, rate, "crown"), (whole_steps, rate * WHOLE_RATE, "cnn"))):
         if part < state["part"]:
             continue
-        kept = stems(work, net, data, COPIES) if part == 0 and wanted > state["steps"][0] else None
+        crown_only = part == 0 and wanted > state["steps"][0]
+        kept, kept_val = (stems(net, data, COPIES), stems(net, val, 1)) if crown_only else (None, None)
         learned = net.crown_parameters() if part == 0 else list(net.parameters())
         adam = torch.optim.AdamW(learned, top, weight_decay=1e-3)
         if adam_state:
             adam.load_state_dict(adam_state)
             adam_state = None
-        if part == 1 and state["steps"][1] == 0:
+        if part == 1 and wanted and state["steps"][1] == 0:
             best, state["best"] = None, None  # what ships is trained through and through
         window, begun = [], time.time() - state["seconds"][part]
         bar = tqdm(total=wanted, initial=state["steps"][part], desc=title)
@@ -224,7 +225,7 @@ def train(work, steps, whole_steps, seed=2, rate=5e-4, minutes=None, size=128, l
             bar.update()
             if state["steps"][part] % JUDGE_EVERY == 0 or state["steps"][part] == wanted:
                 plain = net.folded()
-                logits, _ = predict(plain, val)
+                logits, _ = predict(plain, val, kept=kept_val)
                 loss, right = nll(logits, val.y), float((logits.argmax(1) == val.y).mean())
                 mean = np.mean(window, 0)
                 window = []

@@ -236,7 +236,8 @@ class NormedCnn(Cnn):
     def __init__(self, size=128):
         super().__init__(size)
         self.size = size
-        self.norms = nn.ModuleList(nn.BatchNorm3d(c) for c in self.WIDTHS[self.STEM:])
+        # Half a batch of twelve cubes says little of a mean: the statistics that ship are those of some thirty steps.
+        self.norms = nn.ModuleList(nn.BatchNorm3d(c, momentum=0.03) for c in self.WIDTHS[self.STEM:])
 
     def crown_parameters(self):
         in_stem = lambda name: name.startswith("convs.") and int(name.split(".")[1]) < self.STEM
