@@ -47,7 +47,7 @@ def options():
     ap.add_argument("--denoise-minutes", type=float, help="stop there even if steps are left")
     ap.add_argument("--published-noise", type=float, default=denoise.PUBLISHED_SHARE, help="share of noisy slices with the published noise")
     ap.add_argument("--start", help="checkpoint of BCDU-Net, or the bcdu.onnx of a bundle, to start the denoiser from")
-    ap.add_argument("--cnn-start", help="cnn.onnx of a bundle to start the 3D CNN from; goes with --cnn-steps 0")
+    ap.add_argument("--cnn-start", help="cnn.onnx of a bundle to start the 3D CNN from; its first four convolutions stay as they are in the steps of the crown")
     ap.add_argument("--calibration", type=int, default=64, help="slices that choose the ranges of int8")
     ap.add_argument("--aware-steps", type=int, default=300, help="steps in which the int8 network learns to answer as its fp32 weights do; 0: none")
     ap.add_argument("--aware-minutes", type=float, help="stop there even if steps are left")

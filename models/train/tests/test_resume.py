@@ -125,6 +125,21 @@ class Resume(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "was trained on the split table, not on 90-10"):
             train(a, scheme="90-10")
 
+    def test_the_crown_alone_keeps_its_best(self):
+        """Where the whole network is not trained after it; judged on the stem's outputs as on the cubes."""
+        work = self.twin("crown")
+        with mock.patch.object(classify, "JUDGE_EVERY", 2):
+            state = classify.train(work, 6, 0, 3, size=tiny.SIZE, **QUIET)
+        losses = [row[3] for row in state["losses"]]
+        self.assertEqual(len(losses), 3)
+        self.assertEqual((round(state["best"], 4), state["best_part"]), (min(losses), "crown"))
+        net = nets.Cnn(tiny.SIZE)
+        net.load_state_dict(torch.load(work / "cnn.pt", weights_only=False)["best"])
+        val = classify.Set(work, "val")
+        logits, _ = classify.predict(net, val)
+        # The kept outputs of the stem are rounded to half.
+        self.assertAlmostEqual(classify.nll(logits, val.y), state["best"], places=2)
+
     def test_cubes_that_exist_are_not_made_again(self):
         a = self.twin("cubes")
         kept = a / "cubes" / "control_train_0_asis0.npy"
