@@ -31,7 +31,7 @@ const CARD: &str = "card.toml";
 
 /// Folders and files of the state that go along.
 const FOLDERS: [&str; 2] = ["reports", "stick"];
-const ONCE: [&str; 2] = ["deidentify.key", "serial"];
+const ONCE: [&str; 3] = ["deidentify.key", "seal.key", "serial"];
 
 /// Read and written at once.
 const CHUNK: usize = 128 * 1024;

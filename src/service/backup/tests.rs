@@ -28,6 +28,7 @@ fn full(folder: &Path, reports: u32) -> Config {
     let open = store.begin_report("1", 99).unwrap();
     report(&config.reports(), open, "half");
     fs::write(config.state.join("deidentify.key"), [7; 32]).unwrap();
+    fs::write(config.state.join("seal.key"), [8; 32]).unwrap();
     fs::write(folder.join("scanside.toml"), "ae_title = \"BOX_1\"\n").unwrap();
     config
 }
@@ -103,10 +104,9 @@ fn a_box_comes_back_as_it_was() {
         assert_eq!(!after.contains_key(path), half, "{path:?}");
         assert!(half || after[path] == *bytes, "{path:?}");
     }
-    assert_eq!(
-        before[Path::new("deidentify.key")],
-        after[Path::new("deidentify.key")]
-    );
+    for key in ["deidentify.key", "seal.key"] {
+        assert_eq!(before[Path::new(key)], after[Path::new(key)], "{key}");
+    }
     assert!(!config.state.join("restore").exists());
     // And it works on: the next report has the next number.
     let store = Store::open(&config.database()).unwrap();
