@@ -1,6 +1,6 @@
 //! A backup of the whole box in one file, and its way back.
 //!
-//! In it: the database as of one moment, the finished reports in both their forms, the two values that
+//! In it: the database as of one moment, the finished reports in both their forms, the three values that
 //! are drawn once for a box, its settings and the card of its model. Not in it: images, which have their
 //! own time of living and are with the PACS; keys of certificates, which are made anew; the models,
 //! which come with the software. It is an ordinary tar archive whose last member has the sums of all

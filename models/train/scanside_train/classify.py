@@ -75,6 +75,8 @@ def augment(rng, cube):
 
 def stems(net, data, copies, threads=2):
     """Stem outputs of every cube: [cube][copy] as float16; copy 0 is the cube as it is."""
+    dev = next(net.parameters()).device
+
     def one(k):
         torch.set_num_threads(1)
         out = []
@@ -82,9 +84,9 @@ def stems(net, data, copies, threads=2):
             x = data.x[k].astype(np.float32)
             if copy_:
                 x = augment(np.random.default_rng([k, copy_, 21]), x)
-            x = torch.from_numpy(x)[None, None].to(memory_format=torch.channels_last_3d)
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                out.append(net.stem(x)[0].float().numpy().astype(np.float16))
+            x = torch.from_numpy(x)[None, None].to(dev, memory_format=torch.channels_last_3d)
+            with torch.no_grad(), torch.autocast(dev.type, torch.bfloat16):
+                out.append(net.stem(x)[0].float().cpu().numpy().astype(np.float16))
         return out
 
     with ThreadPoolExecutor(threads) as pool:

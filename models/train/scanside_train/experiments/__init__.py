@@ -33,7 +33,7 @@ def options(argv):
     p.add_argument("--of", default="test", choices=("test", "val", "eval"), help="which cubes")
     p = command("int8", "held-out phantoms through the shipped network and through its fp32 weights", work=False)
     p.add_argument("--bundle", required=True)
-    p.add_argument("--fp32", required=True, help="folder of bcdu_fp32.onnx, WORK/export say")
+    p.add_argument("--fp32", help="folder of bcdu_fp32.onnx, WORK/export say; without it the bundle's own kernels in float")
     p.add_argument("--scanside", required=True, help="the program")
     p.add_argument("--phantoms", type=int, default=300)
     p.add_argument("--first-seed", type=int, default=2_000_000)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import bundle, classify, cohort, cubes, quantize
+from .. import bundle, classify, cohort, cubes, export, quantize, recover
 from . import judge
 
 COLUMNS = ("seed", "label", "slices", *(f"{n}_{k}" for n in ("int8", "fp32") for k in ("control", "covid19", "cap", "call")))
@@ -37,6 +37,11 @@ class Judge:
         p = classify.softmax(logits, self.card["calibration"]["temperature"])[0]
         limits = self.card["decision"]
         return p, bundle.decide(p, classify.distances(f, self.means, self.inverse)[0], limits["thresholds"], limits["distance_limit"])
+
+
+def fp32(a, size):
+    """What int8 is held against: the weights that it was rounded from, or where they are not kept its own kernels in float."""
+    return Path(a.fp32) / "bcdu_fp32.onnx" if a.fp32 else export.bcdu(recover.read(Path(a.bundle) / "bcdu.onnx"), size)
 
 
 def one(a, ask, full, seed, label):
@@ -73,7 +78,7 @@ def run(a, out, log=print):
     path, ask = out / "int8.csv", Judge(a.bundle)
     rows = judge.read_rows(path) if path.exists() else []
     done = {int(r["seed"]) for r in rows}
-    full = quantize.session(Path(a.fp32) / "bcdu_fp32.onnx", 1)
+    full = quantize.session(fp32(a, ask.size), 1)
     wanted = [(a.first_seed + n, cohort.LABELS[n % 3]) for n in range(a.phantoms)]
     until = time.time() + 60 * a.minutes if a.minutes else None
 
